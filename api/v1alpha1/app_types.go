@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// App is one app file running at this provider.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
+// +kubebuilder:printcolumn:name="Name",type=string,JSONPath=`.spec.name`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.spec.host`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type App struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   AppSpec   `json:"spec"`
+	Status AppStatus `json:"status,omitempty"`
+}
+
+// AppList is a list of App.
+//
+// +kubebuilder:object:root=true
+type AppList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []App `json:"items"`
+}
+
+// AppSpec is what the publisher ordered, with the proof that they did. The gateway writes it, except Replicas.
+//
+// +kubebuilder:validation:XValidation:rule="self.publisher == oldSelf.publisher && self.provider == oldSelf.provider && self.salt == oldSelf.salt",message="an app never changes hands"
+// +kubebuilder:validation:XValidation:rule="self.sequence >= oldSelf.sequence",message="a statement is older than the one in force"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.stop) || (has(self.stop) && self.stop == oldSelf.stop)",message="a stop is not taken back"
+type AppSpec struct {
+	// Name is the publisher's name for the app.
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+	// Publisher and Provider are Ethereum addresses, 0x and 40 lower-case hex digits.
+	// +kubebuilder:validation:Pattern=`^0x[0-9a-f]{40}$`
+	Publisher string `json:"publisher"`
+	// +kubebuilder:validation:Pattern=`^0x[0-9a-f]{40}$`
+	Provider string `json:"provider"`
+	// Salt makes the app id unguessable: id = keccak256(publisher, provider, salt). 0x and 64 hex digits.
+	// +kubebuilder:validation:Pattern=`^0x[0-9a-f]{64}$`
+	Salt string `json:"salt"`
+
+	// Manifest is the encoded manifest.v1.Manifest.
+	// +kubebuilder:validation:MaxLength=700000
+	Manifest []byte `json:"manifest"`
+	// ManifestHash is the workload digest, 64 hex digits.
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
+	ManifestHash string `json:"manifestHash"`
+	// Statement is the encoded order.v1.SignedStatement that ordered this manifest.
+	Statement []byte `json:"statement"`
+	// Sequence is the statement's sequence number, or the stop's once there is one.
+	// +kubebuilder:validation:Minimum=0
+	Sequence int64 `json:"sequence"`
+	// Stop is the encoded order.v1.SignedStatement that ended the app.
+	// +optional
+	Stop []byte `json:"stop,omitempty"`
+
+	// Channel is the id of the channel that pays, 0x and 64 hex digits; Terms its encoded order.v1.Terms; Quote the encoded
+	// order.v1.SignedQuote it was opened on, which holds the tariff.
+	// +kubebuilder:validation:Pattern=`^0x[0-9a-f]{64}$`
+	Channel string `json:"channel"`
+	Terms   []byte `json:"terms"`
+	Quote   []byte `json:"quote"`
+
+	// Host is the full host name at which the facade answers for the app; empty when no service answers HTTP.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host,omitempty"`
+
+	// Replicas is the scale of the http service. The facade or an autoscaler writes it through the scale subresource; only the
+	// controller reads it.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	Replicas *int32 `json:"replicas,omitempty"`
+}
+
+// Phase sums up the conditions for people. Programs read conditions.
+//
+// +kubebuilder:validation:Enum=Pending;Starting;Ready;Suspended;Ending;Ended
+type Phase string
+
+// The phases of an app.
+const (
+	PhasePending   Phase = "Pending"
+	PhaseStarting  Phase = "Starting"
+	PhaseReady     Phase = "Ready"
+	PhaseSuspended Phase = "Suspended"
+	PhaseEnding    Phase = "Ending"
+	PhaseEnded     Phase = "Ended"
+)
+
+// Condition types of an App and who writes them.
+const (
+	// ConditionVerified (keeper): delegation, statement, manifest, channel terms and quote agree for this generation.
+	ConditionVerified = "Verified"
+	// ConditionFunded (invoicer): the channel pays for what runs.
+	ConditionFunded = "Funded"
+	// ConditionSettled (invoicer): the final total is on chain and the channel is closed.
+	ConditionSettled = "Settled"
+	// ConditionReady (controller): every service has its replicas ready.
+	ConditionReady = "Ready"
+	// ConditionStopped (controller): no pod is left, and none will be made.
+	ConditionStopped = "Stopped"
+)
+
+// Reasons of ConditionFunded.
+const (
+	ReasonFunded      = "Funded"
+	ReasonLow         = "Low"
+	ReasonExhausted   = "Exhausted"
+	ReasonNotice      = "Notice"
+	ReasonClosed      = "Closed"
+	ReasonChainUnseen = "ChainUnseen"
+)
+
+// EndReason is why an app ended; every end has one.
+//
+// +kubebuilder:validation:Enum=StoppedByPublisher;DeletedByProvider;ChannelClosed;NoticeEnded
+type EndReason string
+
+// The reasons for which an app ends.
+const (
+	EndStoppedByPublisher EndReason = "StoppedByPublisher"
+	EndDeletedByProvider  EndReason = "DeletedByProvider"
+	EndChannelClosed      EndReason = "ChannelClosed"
+	EndNoticeEnded        EndReason = "NoticeEnded"
+)
+
+// AppStatus is what the provider's services report.
+type AppStatus struct {
+	// Conditions, each written by the service named beside its type.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// The controller writes the fields from here to Services.
+
+	// ObservedGeneration is the generation that the controller last acted on.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+	// URL is where app users find the app.
+	// +optional
+	URL string `json:"url,omitempty"`
+	// Replicas and Selector are those of the http service, for the scale subresource.
+	// +optional
+	Replicas int32 `json:"replicas,omitempty"`
+	// +optional
+	Selector string `json:"selector,omitempty"`
+	// EndReason is set once, when the app begins to end.
+	// +optional
+	EndReason EndReason `json:"endReason,omitempty"`
+	// +optional
+	EndedAt *metav1.Time `json:"endedAt,omitempty"`
+	// Services in the manifest's order.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Services []ServiceStatus `json:"services,omitempty"`
+
+	// Funds is what the invoicer last saw on chain.
+	// +optional
+	Funds *Funds `json:"funds,omitempty"`
+}
+
+// ServiceStatus is one service's pods.
+type ServiceStatus struct {
+	Name string `json:"name"`
+	// +optional
+	Wanted int32 `json:"wanted,omitempty"`
+	// +optional
+	Ready int32 `json:"ready,omitempty"`
+	// +optional
+	Restarts int32 `json:"restarts,omitempty"`
+	// Blocked says what keeps it from being ready, for people.
+	// +optional
+	Blocked string `json:"blocked,omitempty"`
+}
+
+// Funds is the state of the app's channel as the invoicer last saw it. Amounts are decimal base units.
+type Funds struct {
+	Deposited string `json:"deposited"`
+	Claimed   string `json:"claimed"`
+	// Refunded is known once the channel is closed.
+	// +optional
+	Refunded string `json:"refunded,omitempty"`
+	// NoticeEnd is when the publisher may withdraw; absent without notice.
+	// +optional
+	NoticeEnd *metav1.Time `json:"noticeEnd,omitempty"`
+	// +optional
+	Closed bool `json:"closed,omitempty"`
+	// Block and SeenAt say when the chain was read.
+	Block  int64       `json:"block"`
+	SeenAt metav1.Time `json:"seenAt"`
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Group and Version name this API; FinalizerMeter keeps a pod or claim until its time is written down, and FinalizerApp keeps an App
+// until it is settled. LabelApp, on everything made for an app, holds the app id; LabelService the service's name.
+const (
+	Group          = "apocryph.network"
+	Version        = "v1alpha1"
+	FinalizerMeter = "apocryph.network/meter"
+	FinalizerApp   = "apocryph.network/app"
+	LabelApp       = "apocryph.network/app"
+	LabelService   = "apocryph.network/service"
+	LabelVolume    = "apocryph.network/volume"
+)
+
+// SchemeGroupVersion is the group and version of this package's kinds.
+func SchemeGroupVersion() schema.GroupVersion {
+	return schema.GroupVersion{Group: Group, Version: Version}
+}
+
+// AddToScheme adds this package's kinds to a scheme.
+func AddToScheme(s *runtime.Scheme) error {
+	gv := SchemeGroupVersion()
+	s.AddKnownTypes(gv, &App{}, &AppList{}, &Usage{}, &UsageList{})
+	metav1.AddToGroupVersion(s, gv)
+	return nil
+}
+
+// Namespace is the name of the tenant namespace of the app with this id (52 base32 characters).
+func Namespace(app string) string { return "app-" + app }

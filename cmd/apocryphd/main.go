@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command apocryphd is what providers run: one sub-command per service, so one image and many processes.
+package main
+
+import "github.com/apocryph/apocryph/internal/daemon"
+
+// cli lists the services. Each has its command in the file of its name: configuration and wiring, nothing else.
+type cli struct {
+	Gateway    gatewayCmd    `cmd:"" help:"Answer publishers over libp2p."`
+	Controller controllerCmd `cmd:"" help:"Turn App objects into what runs."`
+	Keeper     keeperCmd     `cmd:"" help:"Hold the enclave's keys: evidence, quotes, vouchers."`
+	Imagestore imagestoreCmd `cmd:"" help:"Take pushed images and serve them to kubelet."`
+	Facade     facadeCmd     `cmd:"" help:"Route app users to apps by host name."`
+	Meter      meterCmd      `cmd:"" help:"Write down what apps use."`
+	Invoicer   invoicerCmd   `cmd:"" help:"Claim what is due and watch channels."`
+}
+
+func main() { daemon.Main(&cli{}) }

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	"github.com/apocryph/apocryph/internal/usage"
+)
+
+// Limits of what one app may ask for. A provider may allow less.
+const (
+	MaxServices       = 32
+	MaxVolumes        = 32
+	MaxMilliCPU       = 1 << 20
+	MaxBytes          = 1 << 50
+	MinMemoryBytes    = 4 << 20
+	MinEphemeralBytes = 1 << 20
+	MinVolumeBytes    = 8 << 20
+	MaxEnvValue       = 32 << 10
+)
+
+// LooksLikeLabel reports whether s is a DNS label of lower-case letters, digits and inner hyphens, 1 to 63 long.
+func LooksLikeLabel(s string) bool { return regexp.MustCompile(labelPattern).MatchString(s) }
+
+const (
+	labelPattern  = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
+	digestPattern = `^sha256:[0-9a-f]{64}$`
+	envPattern    = `^[A-Za-z_][A-Za-z0-9_.-]*$`
+)
+
+// Validate checks every rule of the canonical form and returns the first that is broken, as ErrInvalid.
+func Validate(m *manifestv1.Manifest) error {
+	if m == nil {
+		return fmt.Errorf("empty: %w", ErrInvalid)
+	}
+	for _, check := range []func(*manifestv1.Manifest) error{
+		checkKnown, checkName, checkVolumes, checkServices, checkHTTP,
+	} {
+		if err := check(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rate returns what the running app reserves (one replica of each service) and what its volumes do.
+func Rate(m *manifestv1.Manifest) (pods, volumes usage.Rate) {
+	for _, s := range m.GetServices() {
+		pods = pods.Add(usage.Rate{
+			MilliCPU:       int64(s.GetResources().GetMilliCpu()),
+			MemoryBytes:    int64(s.GetResources().GetMemoryBytes()),
+			EphemeralBytes: int64(s.GetResources().GetEphemeralBytes()),
+		})
+	}
+	for _, v := range m.GetVolumes() {
+		volumes = volumes.Add(usage.Rate{StorageBytes: int64(v.GetSizeBytes())})
+	}
+	return pods, volumes
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), ErrInvalid)
+}
+
+func checkKnown(m *manifestv1.Manifest) error {
+	if hasUnknown(m.ProtoReflect()) {
+		return invalid("a field that this version does not know")
+	}
+	return nil
+}
+
+func hasUnknown(m protoreflect.Message) bool {
+	if len(m.GetUnknown()) > 0 {
+		return true
+	}
+	found := false
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Message() == nil:
+		case f.IsList():
+			for i := range v.List().Len() {
+				found = found || hasUnknown(v.List().Get(i).Message())
+			}
+		default:
+			found = found || hasUnknown(v.Message())
+		}
+		return !found
+	})
+	return found
+}
+
+func checkName(m *manifestv1.Manifest) error {
+	if !LooksLikeLabel(m.Name) {
+		return invalid("name %q is not a DNS label", m.Name)
+	}
+	return nil
+}
+
+func checkVolumes(m *manifestv1.Manifest) error {
+	if len(m.Volumes) > MaxVolumes {
+		return invalid("%d volumes, at most %d", len(m.Volumes), MaxVolumes)
+	}
+	for _, v := range m.Volumes {
+		if !LooksLikeLabel(v.GetName()) {
+			return invalid("volume name %q is not a DNS label", v.GetName())
+		}
+		if v.SizeBytes < MinVolumeBytes || v.SizeBytes > MaxBytes {
+			return invalid("volume %s: size %d is not within %d and %d bytes", v.Name, v.SizeBytes, MinVolumeBytes, MaxBytes)
+		}
+	}
+	return sorted("volumes", m.Volumes, func(a, b *manifestv1.Volume) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func checkServices(m *manifestv1.Manifest) error {
+	if n := len(m.Services); n == 0 || n > MaxServices {
+		return invalid("%d services, want 1 to %d", n, MaxServices)
+	}
+	for _, s := range m.Services {
+		if !LooksLikeLabel(s.GetName()) {
+			return invalid("service name %q is not a DNS label", s.GetName())
+		}
+		if !regexp.MustCompile(digestPattern).MatchString(s.Digest) {
+			return invalid("service %s: image digest %q is not sha256 and 64 hex digits", s.Name, s.Digest)
+		}
+		if s.StopGraceSeconds > 3600 {
+			return invalid("service %s: stop grace of %d s, at most 3600", s.Name, s.StopGraceSeconds)
+		}
+		if s.GetUser() < 0 || s.GetGroup() < 0 || s.GetUser() > 65535 || s.GetGroup() > 65535 || (s.Group != nil && s.User == nil) {
+			return invalid("service %s: user and group must be 0 to 65535, and a group needs a user", s.Name)
+		}
+		for _, check := range []func(*manifestv1.Service) error{checkResources, checkEnv, checkPorts} {
+			if err := check(s); err != nil {
+				return err
+			}
+		}
+		if err := checkMounts(m, s); err != nil {
+			return err
+		}
+	}
+	return sorted("services", m.Services, func(a, b *manifestv1.Service) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func checkResources(s *manifestv1.Service) error {
+	r := s.Resources
+	switch {
+	case r == nil:
+		return invalid("service %s: resources are missing", s.Name)
+	case r.MilliCpu == 0 || r.MilliCpu > MaxMilliCPU:
+		return invalid("service %s: %d milli-vCPU, want 1 to %d", s.Name, r.MilliCpu, MaxMilliCPU)
+	case r.MemoryBytes < MinMemoryBytes || r.MemoryBytes > MaxBytes:
+		return invalid("service %s: %d bytes of memory, want %d to %d", s.Name, r.MemoryBytes, MinMemoryBytes, int64(MaxBytes))
+	case r.EphemeralBytes < MinEphemeralBytes || r.EphemeralBytes > MaxBytes:
+		return invalid("service %s: %d bytes of ephemeral storage, want %d to %d", s.Name, r.EphemeralBytes, MinEphemeralBytes, int64(MaxBytes))
+	}
+	return nil
+}
+
+func checkEnv(s *manifestv1.Service) error {
+	for _, e := range s.Env {
+		switch {
+		case !regexp.MustCompile(envPattern).MatchString(e.GetName()):
+			return invalid("service %s: env name %q", s.Name, e.GetName())
+		case len(e.Value) > MaxEnvValue || strings.ContainsRune(e.Value, 0):
+			return invalid("service %s: env %s is too long or holds a zero byte", s.Name, e.Name)
+		case len(e.Salt) != saltSize || len(e.Commitment) != 0:
+			return invalid("service %s: env %s needs a salt of %d bytes and no commitment", s.Name, e.Name, saltSize)
+		}
+	}
+	return sorted("env of "+s.Name, s.Env, func(a, b *manifestv1.Env) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func checkPorts(s *manifestv1.Service) error {
+	for _, p := range s.Ports {
+		if n := p.GetNumber(); n == 0 || n > 65535 || (p.Protocol != "tcp" && p.Protocol != "udp") {
+			return invalid("service %s: port %d/%s", s.Name, n, p.GetProtocol())
+		}
+	}
+	return sorted("ports of "+s.Name, s.Ports, func(a, b *manifestv1.Port) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Protocol, b.Protocol))
+	})
+}
+
+func checkMounts(m *manifestv1.Manifest, s *manifestv1.Service) error {
+	for _, mt := range s.Mounts {
+		if !strings.HasPrefix(mt.GetPath(), "/") || path.Clean(mt.Path) != mt.Path || mt.Path == "/" || strings.ContainsAny(mt.Path, ":\x00") {
+			return invalid("service %s: mount path %q is not an absolute clean path", s.Name, mt.GetPath())
+		}
+		if !slices.ContainsFunc(m.Volumes, func(v *manifestv1.Volume) bool { return v.Name == mt.Volume }) {
+			return invalid("service %s: volume %q is not in the manifest", s.Name, mt.Volume)
+		}
+	}
+	return sorted("mounts of "+s.Name, s.Mounts, func(a, b *manifestv1.Mount) int { return cmp.Compare(a.Path, b.Path) })
+}
+
+func checkHTTP(m *manifestv1.Manifest) error {
+	if m.Http == nil {
+		return nil
+	}
+	if m.Http.Host != "" && !LooksLikeLabel(m.Http.Host) {
+		return invalid("host %q is not a DNS label", m.Http.Host)
+	}
+	for _, s := range m.Services {
+		if s.Name != m.Http.Service {
+			continue
+		}
+		for _, p := range s.Ports {
+			if p.Number == m.Http.Port && p.Protocol == "tcp" {
+				return nil
+			}
+		}
+	}
+	return invalid("http: service %q has no tcp port %d", m.Http.Service, m.Http.Port)
+}
+
+// sorted checks strict order, which also rules out duplicates.
+func sorted[T any](what string, list []T, order func(a, b T) int) error {
+	for i := 1; i < len(list); i++ {
+		if order(list[i-1], list[i]) >= 0 {
+			return invalid("%s are not sorted or not unique", what)
+		}
+	}
+	return nil
+}
