@@ -75,6 +75,10 @@ func VerifyStatement(s *orderv1.SignedStatement, domain eip712.Domain, at Provid
 	if err != nil {
 		return Statement{}, err
 	}
+	ok, err := check(signer.Peer, append([]byte(tagStatement), s.Statement...), s.Signature)
+	if err != nil || !ok {
+		return Statement{}, fmt.Errorf("not signed by the delegated peer: %w", ErrStatement)
+	}
 	// The issue time is the peer's word; a peer that lies about it had a valid delegation once, and the gateway checks the present one.
 	st.Delegation, err = Verify(s.Delegation, domain, signer.Peer, at, st.IssuedAt)
 	if err != nil {
@@ -82,10 +86,6 @@ func VerifyStatement(s *orderv1.SignedStatement, domain eip712.Domain, at Provid
 	}
 	if err := st.Delegation.Allows(operation(st.Action), st.App); err != nil {
 		return Statement{}, err
-	}
-	ok, err := check(signer.Peer, append([]byte(tagStatement), s.Statement...), s.Signature)
-	if err != nil || !ok {
-		return Statement{}, fmt.Errorf("not signed by the delegated peer: %w", ErrStatement)
 	}
 	return st, nil
 }

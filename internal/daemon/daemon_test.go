@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apocryph/apocryph/internal/daemon"
+)
+
+func TestRunStopsInReverse(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var order []string
+	started := make(chan struct{}, 3)
+	task := func(name string) daemon.Task {
+		return daemon.Task{Name: name, Run: func(ctx context.Context) error {
+			started <- struct{}{}
+			<-ctx.Done()
+			order = append(order, name)
+			return ctx.Err()
+		}}
+	}
+	go func() {
+		for range 3 {
+			<-started
+		}
+		cancel()
+	}()
+	if err := daemon.Run(ctx, slog.New(slog.DiscardHandler), task("store"), task("worker"), task("door")); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	if want := []string{"door", "worker", "store"}; !slices.Equal(order, want) {
+		t.Errorf("stopped in order %v, want %v", order, want)
+	}
+}
+
+func TestRunEndsWithTheFirstThatFails(t *testing.T) {
+	broken := errors.New("broken")
+	stopped := false
+	err := daemon.Run(t.Context(), slog.New(slog.DiscardHandler),
+		daemon.Task{Name: "store", Run: func(ctx context.Context) error { <-ctx.Done(); stopped = true; return nil }},
+		daemon.Task{Name: "worker", Run: func(context.Context) error { return broken }})
+	if !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "worker: ") {
+		t.Errorf("Run = %v, want worker: broken", err)
+	}
+	if !stopped {
+		t.Error("the other task was not stopped")
+	}
+}
+
+func TestATaskThatEndsByItselfIsAnError(t *testing.T) {
+	err := daemon.Run(t.Context(), slog.New(slog.DiscardHandler),
+		daemon.Task{Name: "worker", Run: func(context.Context) error { return nil }})
+	if err == nil {
+		t.Error("Run = nil")
+	}
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	"github.com/apocryph/apocryph/internal/manifest"
+)
+
+func valid() *manifestv1.Manifest {
+	return &manifestv1.Manifest{
+		Name: "shop",
+		Services: []*manifestv1.Service{
+			{
+				Name: "db", Image: "postgres:18", Digest: "sha256:" + strings.Repeat("a", 64),
+				Env:       []*manifestv1.Env{{Name: "PASSWORD", Value: "hunter2", Salt: bytes.Repeat([]byte{7}, 16)}},
+				Ports:     []*manifestv1.Port{{Number: 5432, Protocol: "tcp"}},
+				Mounts:    []*manifestv1.Mount{{Volume: "data", Path: "/var/lib/postgresql"}},
+				Resources: &manifestv1.Resources{MilliCpu: 250, MemoryBytes: 256 << 20, EphemeralBytes: 1 << 30},
+			},
+			{
+				Name: "web", Digest: "sha256:" + strings.Repeat("b", 64), Command: []string{"serve"},
+				Ports:     []*manifestv1.Port{{Number: 80, Protocol: "tcp"}, {Number: 443, Protocol: "tcp"}, {Number: 443, Protocol: "udp"}},
+				Resources: &manifestv1.Resources{MilliCpu: 100, MemoryBytes: 64 << 20, EphemeralBytes: 1 << 30},
+			},
+		},
+		Volumes: []*manifestv1.Volume{{Name: "data", SizeBytes: 1 << 30}},
+		Http:    &manifestv1.Http{Service: "web", Port: 80},
+	}
+}
+
+func TestValidateRefuses(t *testing.T) {
+	web := func(m *manifestv1.Manifest) *manifestv1.Service { return m.Services[1] }
+	db := func(m *manifestv1.Manifest) *manifestv1.Service { return m.Services[0] }
+	cases := map[string]func(m *manifestv1.Manifest){
+		"a name that is no DNS label":        func(m *manifestv1.Manifest) { m.Name = "My Shop" },
+		"no services":                        func(m *manifestv1.Manifest) { m.Services = nil },
+		"an image without a digest":          func(m *manifestv1.Manifest) { web(m).Digest = "latest" },
+		"a digest in capitals":               func(m *manifestv1.Manifest) { web(m).Digest = "sha256:" + strings.Repeat("B", 64) },
+		"services out of order":              func(m *manifestv1.Manifest) { m.Services[0], m.Services[1] = m.Services[1], m.Services[0] },
+		"two services of one name":           func(m *manifestv1.Manifest) { db(m).Name = "web" },
+		"missing resources":                  func(m *manifestv1.Manifest) { web(m).Resources = nil },
+		"no cpu":                             func(m *manifestv1.Manifest) { web(m).Resources.MilliCpu = 0 },
+		"more memory than any machine":       func(m *manifestv1.Manifest) { web(m).Resources.MemoryBytes = 1 << 60 },
+		"an env without a salt":              func(m *manifestv1.Manifest) { db(m).Env[0].Salt = nil },
+		"an env with a commitment":           func(m *manifestv1.Manifest) { db(m).Env[0].Commitment = make([]byte, 32) },
+		"an env name with a space":           func(m *manifestv1.Manifest) { db(m).Env[0].Name = "A B" },
+		"a mount of a volume not there":      func(m *manifestv1.Manifest) { db(m).Mounts[0].Volume = "other" },
+		"a mount with dots":                  func(m *manifestv1.Manifest) { db(m).Mounts[0].Path = "/data/../etc" },
+		"a mount over the root":              func(m *manifestv1.Manifest) { db(m).Mounts[0].Path = "/" },
+		"a relative mount":                   func(m *manifestv1.Manifest) { db(m).Mounts[0].Path = "data" },
+		"port zero":                          func(m *manifestv1.Manifest) { web(m).Ports[0].Number = 0 },
+		"the same port twice":                func(m *manifestv1.Manifest) { web(m).Ports[1] = web(m).Ports[0] },
+		"an unknown protocol":                func(m *manifestv1.Manifest) { web(m).Ports[0].Protocol = "sctp" },
+		"http at a port that isn't declared": func(m *manifestv1.Manifest) { m.Http.Port = 8080 },
+		"http at a udp port":                 func(m *manifestv1.Manifest) { m.Http.Port = 443; web(m).Ports = web(m).Ports[2:] },
+		"a host with a dot":                  func(m *manifestv1.Manifest) { m.Http.Host = "a.b" },
+		"a group without a user":             func(m *manifestv1.Manifest) { web(m).Group = proto.Int64(1) },
+		"a negative user":                    func(m *manifestv1.Manifest) { web(m).User = proto.Int64(-1) },
+		"a volume of no size":                func(m *manifestv1.Manifest) { m.Volumes[0].SizeBytes = 0 },
+		"an unknown field deep inside": func(m *manifestv1.Manifest) {
+			web(m).Ports[0].ProtoReflect().SetUnknown([]byte{0xf8, 0x01, 0x01})
+		},
+	}
+	if _, err := manifest.Encode(valid()); err != nil {
+		t.Fatalf("the valid one: %v", err)
+	}
+	for name, spoil := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := valid()
+			spoil(m)
+			if _, err := manifest.Encode(m); !errors.Is(err, manifest.ErrInvalid) {
+				t.Errorf("Encode = %v, want ErrInvalid", err)
+			}
+			raw, err := proto.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := manifest.Decode(raw); err == nil {
+				t.Error("Decode accepted it")
+			}
+		})
+	}
+}
+
+func TestHashChangesWithEverythingThatRuns(t *testing.T) {
+	base, err := manifest.HashOf(valid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(m *manifestv1.Manifest){
+		"image":     func(m *manifestv1.Manifest) { m.Services[1].Digest = "sha256:" + strings.Repeat("c", 64) },
+		"command":   func(m *manifestv1.Manifest) { m.Services[1].Command = []string{"serve", "-v"} },
+		"split":     func(m *manifestv1.Manifest) { m.Services[1].Command = []string{"ser", "ve"} },
+		"env value": func(m *manifestv1.Manifest) { m.Services[0].Env[0].Value = "hunter3" },
+		"env salt":  func(m *manifestv1.Manifest) { m.Services[0].Env[0].Salt = bytes.Repeat([]byte{8}, 16) },
+		"mount":     func(m *manifestv1.Manifest) { m.Services[0].Mounts[0].Path = "/data" },
+		"read only": func(m *manifestv1.Manifest) { m.Services[0].ReadOnly = true },
+		"user":      func(m *manifestv1.Manifest) { m.Services[0].User = proto.Int64(0) },
+		"resources": func(m *manifestv1.Manifest) { m.Services[0].Resources.MilliCpu++ },
+	} {
+		m := valid()
+		change(m)
+		h, err := manifest.HashOf(m)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if h == base {
+			t.Errorf("changing the %s left the hash as it was", name)
+		}
+	}
+}
+
+func TestPublicFormHidesValuesAndKeepsTheOriginal(t *testing.T) {
+	m := valid()
+	p, err := proto.Marshal(manifest.Public(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(p, []byte("hunter2")) {
+		t.Error("the public form shows an env value")
+	}
+	if m.Services[0].Env[0].Value != "hunter2" {
+		t.Error("Public changed its argument")
+	}
+}
+
+func TestDecodeRefusesASecondEncoding(t *testing.T) {
+	b, err := manifest.Encode(valid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := manifest.Decode(b); err != nil {
+		t.Fatal(err)
+	}
+	// Field 1 again: decoders take the last, so this means the same manifest.
+	again := append(bytes.Clone(b), append([]byte{0x0a, 4}, "shop"...)...)
+	if _, err := manifest.Decode(again); !errors.Is(err, manifest.ErrNotCanonical) {
+		t.Errorf("Decode = %v, want ErrNotCanonical", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	b, err := manifest.Encode(valid())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := manifest.Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := manifest.Encode(m)
+		if err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("accepted bytes are not the encoding of what they decode to: %v", err)
+		}
+	})
+}
