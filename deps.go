@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build deps
 
 package apocryph
@@ -5,21 +7,21 @@ package apocryph
 import (
 	_ "connectrpc.com/connect"
 	_ "github.com/alecthomas/kong"
-	_ "github.com/compose-spec/compose-go/v2/loader"
 	_ "github.com/compose-spec/compose-go/v2/cli"
+	_ "github.com/compose-spec/compose-go/v2/loader"
 	_ "github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	_ "github.com/ethereum/go-ethereum/accounts/keystore"
+	_ "github.com/ethereum/go-ethereum/cmd/abigen"
 	_ "github.com/ethereum/go-ethereum/ethclient/simulated"
 	_ "github.com/ethereum/go-ethereum/signer/core/apitypes"
-	_ "github.com/ethereum/go-ethereum/cmd/abigen"
 	_ "github.com/fxamacker/cbor/v2"
 	_ "github.com/google/go-cmp/cmp"
-	_ "github.com/google/go-containerregistry/pkg/v1/remote"
-	_ "github.com/google/go-containerregistry/pkg/v1/layout"
 	_ "github.com/google/go-containerregistry/pkg/registry"
-	_ "github.com/google/go-sev-guest/verify"
-	_ "github.com/google/go-sev-guest/validate"
+	_ "github.com/google/go-containerregistry/pkg/v1/layout"
+	_ "github.com/google/go-containerregistry/pkg/v1/remote"
 	_ "github.com/google/go-sev-guest/testing"
+	_ "github.com/google/go-sev-guest/validate"
+	_ "github.com/google/go-sev-guest/verify"
 	_ "github.com/libp2p/go-libp2p"
 	_ "github.com/libp2p/go-libp2p/p2p/http"
 	_ "github.com/libp2p/go-libp2p/p2p/net/gostream"
