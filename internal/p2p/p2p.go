@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package p2p carries HTTP over libp2p, so that both ends know each other by their keys: Noise (or TLS in QUIC) proves the peer ids, and
+// no certificate, DNS name or token is involved.
+//
+// A Host serves one handler twice. Go clients speak cleartext HTTP/2 over a stream of Protocol: full streaming, and a cancel
+// reaches the handler at once. Browsers speak HTTP/1.1 over a stream of libp2p's own /http/1.1; there a cancel is only noticed at the
+// next write, so every stream sends heartbeats. A handler finds its caller with Peer; a request without one never reaches it.
+//
+// No relay, no DHT, no mDNS and no address discovery: peers are reached at the multiaddrs that somebody names.
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/gostream"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	"github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/multiformats/go-multiaddr"
+)
+
+const (
+	// Protocol is the stream protocol of cleartext HTTP/2 between Go peers.
+	Protocol protocol.ID = "/apocryph/h2c/1.0.0"
+	// protocolHTTP is libp2p's HTTP/1.1, which browsers speak.
+	protocolHTTP protocol.ID = "/http/1.1"
+
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	drainTime  = 10 * time.Second
+	pingTime   = 30 * time.Second
+
+	maxHeaderBytes = 64 << 10
+	maxStreams     = 128
+)
+
+// Config says who a host is and how much it takes on.
+type Config struct {
+	Key Key
+	// Listen are multiaddrs without a peer id, such as /ip4/0.0.0.0/tcp/4001; none for a client.
+	Listen []string
+	// MaxMemory bounds what streams and connections may buffer, in bytes; 0 means 128 MiB.
+	MaxMemory int64
+	// MaxConnections bounds connections; 0 means 512. Past three quarters of it, idle ones are closed.
+	MaxConnections int
+}
+
+// Host is one peer. It is safe for concurrent use; Close ends it.
+type Host struct{ host host.Host }
+
+// NewHost starts a peer. The caller closes it.
+func NewHost(c Config) (*Host, error) {
+	if c.Key.priv == nil {
+		return nil, fmt.Errorf("starting a peer: no key: %w", ErrKey)
+	}
+	if c.MaxMemory == 0 {
+		c.MaxMemory = 128 << 20
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 512
+	}
+	manager, err := connmgr.NewConnManager(c.MaxConnections/2, c.MaxConnections*3/4)
+	if err != nil {
+		return nil, fmt.Errorf("starting a peer: %w", err)
+	}
+	resources, err := limits(c)
+	if err != nil {
+		return nil, fmt.Errorf("starting a peer: %w", err)
+	}
+	options := []libp2p.Option{
+		libp2p.Identity(c.Key.priv),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.ConnectionManager(manager),
+		libp2p.ResourceManager(resources),
+		libp2p.DisableRelay(),
+		libp2p.Ping(false),
+		libp2p.DisableMetrics(),
+		libp2p.DisableIdentifyAddressDiscovery(),
+		libp2p.UserAgent("apocryph"),
+	}
+	if len(c.Listen) == 0 {
+		options = append(options, libp2p.NoListenAddrs)
+	} else {
+		options = append(options, libp2p.ListenAddrStrings(c.Listen...))
+	}
+	h, err := libp2p.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("starting a peer: %w", err)
+	}
+	return &Host{h}, nil
+}
+
+// limits bounds a host as a whole and per peer, but not per address: behind a cluster's NAT all callers have one.
+func limits(c Config) (network.ResourceManager, error) {
+	scaling := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&scaling)
+	all := rcmgr.PartialLimitConfig{
+		System: rcmgr.ResourceLimits{
+			Conns:        rcmgr.LimitVal(c.MaxConnections),
+			ConnsInbound: rcmgr.LimitVal(c.MaxConnections),
+			Memory:       rcmgr.LimitVal64(c.MaxMemory),
+		},
+		PeerDefault: rcmgr.ResourceLimits{ConnsInbound: 8, Conns: 16, StreamsInbound: maxStreams, Streams: 2 * maxStreams},
+	}.Build(scaling.Scale(c.MaxMemory, c.MaxConnections))
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(all), rcmgr.WithLimitPerSubnet(
+		[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: c.MaxConnections}},
+		[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: c.MaxConnections}},
+	))
+}
+
+// Close ends all connections and waits for what the host started.
+func (h *Host) Close() error { return h.host.Close() }
+
+// ID is the peer id as text.
+func (h *Host) ID() string { return h.host.ID().String() }
+
+// Peer is the peer id in binary form, as delegations carry it.
+func (h *Host) Peer() string { return string(h.host.ID()) }
+
+// Addrs are the multiaddrs at which others reach the host, with its peer id.
+func (h *Host) Addrs() []string {
+	var all []string
+	for _, a := range h.host.Addrs() {
+		all = append(all, a.String()+"/p2p/"+h.ID())
+	}
+	return all
+}
+
+// Serve serves a handler on both protocols until ctx ends, then drains for a bounded time.
+func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
+	h2, err := gostream.Listen(h.host, Protocol)
+	if err != nil {
+		return fmt.Errorf("listening for %s: %w", Protocol, err)
+	}
+	// A client that has sent its request closes its side for writing: without IgnoreEOF net/http would take that for a cancel.
+	h1, err := gostream.Listen(h.host, protocolHTTP, gostream.IgnoreEOF())
+	if err != nil {
+		return errors.Join(fmt.Errorf("listening for %s: %w", protocolHTTP, err), h2.Close())
+	}
+	var cleartext, plain http.Protocols
+	cleartext.SetUnencryptedHTTP2(true)
+	plain.SetHTTP1(true)
+	servers := []*http.Server{
+		server(requirePeer(handler), &cleartext),
+		server(requirePeer(closeAfter(handler)), &plain),
+	}
+	served := make(chan error, 2)
+	for i, l := range []net.Listener{h2, h1} {
+		go func() { served <- servers[i].Serve(l) }()
+	}
+	var first error
+	left := 2
+	select {
+	case first = <-served:
+		left--
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	for _, s := range servers {
+		// A stream that a client keeps open must not keep the process.
+		if s.Shutdown(drain) != nil {
+			_ = s.Close()
+		}
+	}
+	for range left {
+		<-served
+	}
+	return first
+}
+
+func server(h http.Handler, p *http.Protocols) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		Protocols:         p,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingTime, PingTimeout: pingTime},
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       withPeer,
+	}
+}
+
+type peerKey struct{}
+
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	a := c.RemoteAddr()
+	if a.Network() != gostream.Network {
+		return ctx
+	}
+	id, err := peer.Decode(a.String())
+	if err != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, peerKey{}, id)
+}
+
+// Peer returns the proven peer id, in binary form, of who sent the request with this context; "" outside a Host's handlers.
+func Peer(ctx context.Context) string {
+	id, _ := ctx.Value(peerKey{}).(peer.ID)
+	return string(id)
+}
+
+func requirePeer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if Peer(r.Context()) == "" {
+			http.Error(w, "no peer id", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// closeAfter ends the stream with the response: libp2p's HTTP has one request per stream.
+func closeAfter(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func parseAddr(s string) (peer.AddrInfo, error) {
+	a, err := multiaddr.NewMultiaddr(s)
+	if err != nil {
+		return peer.AddrInfo{}, fmt.Errorf("%.200q: %w: %w", s, ErrAddr, err)
+	}
+	info, err := peer.AddrInfoFromP2pAddr(a)
+	if err != nil || len(info.Addrs) == 0 {
+		return peer.AddrInfo{}, fmt.Errorf("%.200q: %w", s, ErrAddr)
+	}
+	return *info, nil
+}
