@@ -204,6 +204,87 @@ func (x *SignQuoteResponse) GetQuote() *orderv1.SignedQuote {
 	return nil
 }
 
+type PeerKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerKeyRequest) Reset() {
+	*x = PeerKeyRequest{}
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerKeyRequest) ProtoMessage() {}
+
+func (x *PeerKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerKeyRequest.ProtoReflect.Descriptor instead.
+func (*PeerKeyRequest) Descriptor() ([]byte, []int) {
+	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{4}
+}
+
+type PeerKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A private key in libp2p's protobuf form.
+	PrivateKey    []byte `protobuf:"bytes,1,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerKeyResponse) Reset() {
+	*x = PeerKeyResponse{}
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerKeyResponse) ProtoMessage() {}
+
+func (x *PeerKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerKeyResponse.ProtoReflect.Descriptor instead.
+func (*PeerKeyResponse) Descriptor() ([]byte, []int) {
+	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PeerKeyResponse) GetPrivateKey() []byte {
+	if x != nil {
+		return x.PrivateKey
+	}
+	return nil
+}
+
 var File_apocryph_keeper_v1_keeper_proto protoreflect.FileDescriptor
 
 const file_apocryph_keeper_v1_keeper_proto_rawDesc = "" +
@@ -216,10 +297,15 @@ const file_apocryph_keeper_v1_keeper_proto_rawDesc = "" +
 	"\x10SignQuoteRequest\x12.\n" +
 	"\x05quote\x18\x01 \x01(\v2\x18.apocryph.order.v1.QuoteR\x05quote\"I\n" +
 	"\x11SignQuoteResponse\x124\n" +
-	"\x05quote\x18\x01 \x01(\v2\x1e.apocryph.order.v1.SignedQuoteR\x05quote2\xc0\x01\n" +
+	"\x05quote\x18\x01 \x01(\v2\x1e.apocryph.order.v1.SignedQuoteR\x05quote\"\x10\n" +
+	"\x0ePeerKeyRequest\"2\n" +
+	"\x0fPeerKeyResponse\x12\x1f\n" +
+	"\vprivate_key\x18\x01 \x01(\fR\n" +
+	"privateKey2\x94\x02\n" +
 	"\rKeeperService\x12U\n" +
 	"\bEvidence\x12#.apocryph.keeper.v1.EvidenceRequest\x1a$.apocryph.keeper.v1.EvidenceResponse\x12X\n" +
-	"\tSignQuote\x12$.apocryph.keeper.v1.SignQuoteRequest\x1a%.apocryph.keeper.v1.SignQuoteResponseB=Z;github.com/apocryph/apocryph/internal/gen/keeperv1;keeperv1b\x06proto3"
+	"\tSignQuote\x12$.apocryph.keeper.v1.SignQuoteRequest\x1a%.apocryph.keeper.v1.SignQuoteResponse\x12R\n" +
+	"\aPeerKey\x12\".apocryph.keeper.v1.PeerKeyRequest\x1a#.apocryph.keeper.v1.PeerKeyResponseB=Z;github.com/apocryph/apocryph/internal/gen/keeperv1;keeperv1b\x06proto3"
 
 var (
 	file_apocryph_keeper_v1_keeper_proto_rawDescOnce sync.Once
@@ -233,24 +319,28 @@ func file_apocryph_keeper_v1_keeper_proto_rawDescGZIP() []byte {
 	return file_apocryph_keeper_v1_keeper_proto_rawDescData
 }
 
-var file_apocryph_keeper_v1_keeper_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_apocryph_keeper_v1_keeper_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_apocryph_keeper_v1_keeper_proto_goTypes = []any{
 	(*EvidenceRequest)(nil),     // 0: apocryph.keeper.v1.EvidenceRequest
 	(*EvidenceResponse)(nil),    // 1: apocryph.keeper.v1.EvidenceResponse
 	(*SignQuoteRequest)(nil),    // 2: apocryph.keeper.v1.SignQuoteRequest
 	(*SignQuoteResponse)(nil),   // 3: apocryph.keeper.v1.SignQuoteResponse
-	(*orderv1.Quote)(nil),       // 4: apocryph.order.v1.Quote
-	(*orderv1.SignedQuote)(nil), // 5: apocryph.order.v1.SignedQuote
+	(*PeerKeyRequest)(nil),      // 4: apocryph.keeper.v1.PeerKeyRequest
+	(*PeerKeyResponse)(nil),     // 5: apocryph.keeper.v1.PeerKeyResponse
+	(*orderv1.Quote)(nil),       // 6: apocryph.order.v1.Quote
+	(*orderv1.SignedQuote)(nil), // 7: apocryph.order.v1.SignedQuote
 }
 var file_apocryph_keeper_v1_keeper_proto_depIdxs = []int32{
-	4, // 0: apocryph.keeper.v1.SignQuoteRequest.quote:type_name -> apocryph.order.v1.Quote
-	5, // 1: apocryph.keeper.v1.SignQuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
+	6, // 0: apocryph.keeper.v1.SignQuoteRequest.quote:type_name -> apocryph.order.v1.Quote
+	7, // 1: apocryph.keeper.v1.SignQuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
 	0, // 2: apocryph.keeper.v1.KeeperService.Evidence:input_type -> apocryph.keeper.v1.EvidenceRequest
 	2, // 3: apocryph.keeper.v1.KeeperService.SignQuote:input_type -> apocryph.keeper.v1.SignQuoteRequest
-	1, // 4: apocryph.keeper.v1.KeeperService.Evidence:output_type -> apocryph.keeper.v1.EvidenceResponse
-	3, // 5: apocryph.keeper.v1.KeeperService.SignQuote:output_type -> apocryph.keeper.v1.SignQuoteResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
+	4, // 4: apocryph.keeper.v1.KeeperService.PeerKey:input_type -> apocryph.keeper.v1.PeerKeyRequest
+	1, // 5: apocryph.keeper.v1.KeeperService.Evidence:output_type -> apocryph.keeper.v1.EvidenceResponse
+	3, // 6: apocryph.keeper.v1.KeeperService.SignQuote:output_type -> apocryph.keeper.v1.SignQuoteResponse
+	5, // 7: apocryph.keeper.v1.KeeperService.PeerKey:output_type -> apocryph.keeper.v1.PeerKeyResponse
+	5, // [5:8] is the sub-list for method output_type
+	2, // [2:5] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
 	2, // [2:2] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
@@ -267,7 +357,7 @@ func file_apocryph_keeper_v1_keeper_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_keeper_v1_keeper_proto_rawDesc), len(file_apocryph_keeper_v1_keeper_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,8 @@ const (
 	KeeperServiceEvidenceProcedure = "/apocryph.keeper.v1.KeeperService/Evidence"
 	// KeeperServiceSignQuoteProcedure is the fully-qualified name of the KeeperService's SignQuote RPC.
 	KeeperServiceSignQuoteProcedure = "/apocryph.keeper.v1.KeeperService/SignQuote"
+	// KeeperServicePeerKeyProcedure is the fully-qualified name of the KeeperService's PeerKey RPC.
+	KeeperServicePeerKeyProcedure = "/apocryph.keeper.v1.KeeperService/PeerKey"
 )
 
 // KeeperServiceClient is a client for the apocryph.keeper.v1.KeeperService service.
@@ -49,6 +51,8 @@ type KeeperServiceClient interface {
 	Evidence(context.Context, *keeperv1.EvidenceRequest) (*keeperv1.EvidenceResponse, error)
 	// SignQuote fills in the voucher signer and signs; it refuses a provider, tariff, chain or contract that is not its own.
 	SignQuote(context.Context, *keeperv1.SignQuoteRequest) (*keeperv1.SignQuoteResponse, error)
+	// PeerKey hands the gateway the libp2p identity that evidence names. The keeper makes all keys, so evidence names only its own.
+	PeerKey(context.Context, *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error)
 }
 
 // NewKeeperServiceClient constructs a client for the apocryph.keeper.v1.KeeperService service. By
@@ -74,6 +78,12 @@ func NewKeeperServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(keeperServiceMethods.ByName("SignQuote")),
 			connect.WithClientOptions(opts...),
 		),
+		peerKey: connect.NewClient[keeperv1.PeerKeyRequest, keeperv1.PeerKeyResponse](
+			httpClient,
+			baseURL+KeeperServicePeerKeyProcedure,
+			connect.WithSchema(keeperServiceMethods.ByName("PeerKey")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -81,6 +91,7 @@ func NewKeeperServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 type keeperServiceClient struct {
 	evidence  *connect.Client[keeperv1.EvidenceRequest, keeperv1.EvidenceResponse]
 	signQuote *connect.Client[keeperv1.SignQuoteRequest, keeperv1.SignQuoteResponse]
+	peerKey   *connect.Client[keeperv1.PeerKeyRequest, keeperv1.PeerKeyResponse]
 }
 
 // Evidence calls apocryph.keeper.v1.KeeperService.Evidence.
@@ -101,12 +112,23 @@ func (c *keeperServiceClient) SignQuote(ctx context.Context, req *keeperv1.SignQ
 	return nil, err
 }
 
+// PeerKey calls apocryph.keeper.v1.KeeperService.PeerKey.
+func (c *keeperServiceClient) PeerKey(ctx context.Context, req *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error) {
+	response, err := c.peerKey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // KeeperServiceHandler is an implementation of the apocryph.keeper.v1.KeeperService service.
 type KeeperServiceHandler interface {
 	// Evidence answers a nonce (DESIGN: report data = SHA-512(tag ‖ claims)).
 	Evidence(context.Context, *keeperv1.EvidenceRequest) (*keeperv1.EvidenceResponse, error)
 	// SignQuote fills in the voucher signer and signs; it refuses a provider, tariff, chain or contract that is not its own.
 	SignQuote(context.Context, *keeperv1.SignQuoteRequest) (*keeperv1.SignQuoteResponse, error)
+	// PeerKey hands the gateway the libp2p identity that evidence names. The keeper makes all keys, so evidence names only its own.
+	PeerKey(context.Context, *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error)
 }
 
 // NewKeeperServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -128,12 +150,20 @@ func NewKeeperServiceHandler(svc KeeperServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(keeperServiceMethods.ByName("SignQuote")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keeperServicePeerKeyHandler := connect.NewUnaryHandlerSimple(
+		KeeperServicePeerKeyProcedure,
+		svc.PeerKey,
+		connect.WithSchema(keeperServiceMethods.ByName("PeerKey")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/apocryph.keeper.v1.KeeperService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case KeeperServiceEvidenceProcedure:
 			keeperServiceEvidenceHandler.ServeHTTP(w, r)
 		case KeeperServiceSignQuoteProcedure:
 			keeperServiceSignQuoteHandler.ServeHTTP(w, r)
+		case KeeperServicePeerKeyProcedure:
+			keeperServicePeerKeyHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -149,4 +179,8 @@ func (UnimplementedKeeperServiceHandler) Evidence(context.Context, *keeperv1.Evi
 
 func (UnimplementedKeeperServiceHandler) SignQuote(context.Context, *keeperv1.SignQuoteRequest) (*keeperv1.SignQuoteResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.keeper.v1.KeeperService.SignQuote is not implemented"))
+}
+
+func (UnimplementedKeeperServiceHandler) PeerKey(context.Context, *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.keeper.v1.KeeperService.PeerKey is not implemented"))
 }
