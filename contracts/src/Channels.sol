@@ -80,14 +80,16 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
 
     /// @dev Domain of ids. Unlike that of signatures it stays as it was at deployment: a chain that splits and changes its id
     /// must not strand the channels on it.
-    bytes32 private immutable idDomain = _domainSeparatorV4();
+    bytes32 private immutable idDomain;
 
     mapping(ChannelId id => State) private channels;
 
     /// @inheritdoc IChannels
     mapping(address token => mapping(address account => uint256)) public credit;
 
-    constructor() EIP712("Apocryph", "1") {}
+    constructor() EIP712("Apocryph", "1") {
+        idDomain = _domainSeparatorV4();
+    }
 
     /* OPENING AND DEPOSITING */
 

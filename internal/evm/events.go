@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evm
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+// EventKind is what happened to a channel, named as in the contract.
+type EventKind string
+
+// The events of a channel.
+const (
+	Opened       EventKind = "Opened"
+	Deposited    EventKind = "Deposited"
+	Claimed      EventKind = "Claimed"
+	ClaimSkipped EventKind = "ClaimSkipped"
+	NoticeGiven  EventKind = "NoticeGiven"
+	Closed       EventKind = "Closed"
+)
+
+// Event is something that happened to a channel.
+type Event struct {
+	Kind    EventKind
+	Channel channel.ID
+	// Amount is what was deposited (Opened, Deposited), claimed (Claimed) or refunded (Closed) this time.
+	Amount tariff.Amount
+	// Claimed is the claimed total after Claimed and Closed.
+	Claimed tariff.Amount
+	// NoticeEnd is the unix time of NoticeGiven.
+	NoticeEnd uint64
+	// Err says why a claim of a batch was skipped.
+	Err   error
+	Block uint64
+	Tx    common.Hash
+}
+
+// Claimed returns what a transaction claimed on a channel.
+func (r Receipt) Claimed(id channel.ID) tariff.Amount {
+	var sum tariff.Amount
+	for _, e := range r.Events {
+		if e.Kind == Claimed && e.Channel == id {
+			sum = sum.Add(e.Amount)
+		}
+	}
+	return sum
+}
+
+// Events returns what happened to a channel since a block, in order. Skipped claims are left out: anyone can make those.
+func (c *Client) Events(ctx context.Context, id channel.ID, from uint64) ([]Event, error) {
+	abi := c.channels.GetABI()
+	var kinds []common.Hash
+	for _, k := range []EventKind{Opened, Deposited, Claimed, NoticeGiven, Closed} {
+		kinds = append(kinds, abi.Events[string(k)].ID)
+	}
+	query := ethereum.FilterQuery{
+		FromBlock: new(big.Int).SetUint64(from),
+		Addresses: []common.Address{c.cfg.Channels},
+		Topics:    [][]common.Hash{kinds, {common.Hash(id)}},
+	}
+	logs, err := request(ctx, c, func(ctx context.Context) ([]types.Log, error) { return c.eth.FilterLogs(ctx, query) })
+	if err != nil {
+		return nil, fmt.Errorf("reading the events of channel %s: %w", id, err)
+	}
+	var out []Event
+	for i := range logs {
+		if e, ok := c.event(&logs[i]); ok {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// event reads one log; it reports false for logs that are not of a channel.
+func (c *Client) event(l *types.Log) (Event, bool) {
+	if l.Address != c.cfg.Channels || len(l.Topics) < 2 || l.Removed {
+		return Event{}, false
+	}
+	abi := c.channels.GetABI()
+	kind, err := abi.EventByID(l.Topics[0])
+	if err != nil {
+		return Event{}, false
+	}
+	out := Event{Kind: EventKind(kind.Name), Channel: channel.ID(l.Topics[1]), Block: l.BlockNumber, Tx: l.TxHash}
+	switch out.Kind {
+	case Opened:
+		e, err := c.channels.UnpackOpenedEvent(l)
+		return out.with(err, func() (*big.Int, *big.Int) { return e.Amount, nil })
+	case Deposited:
+		e, err := c.channels.UnpackDepositedEvent(l)
+		return out.with(err, func() (*big.Int, *big.Int) { return e.Amount, nil })
+	case Claimed:
+		e, err := c.channels.UnpackClaimedEvent(l)
+		return out.with(err, func() (*big.Int, *big.Int) { return e.Amount, e.Claimed })
+	case Closed:
+		e, err := c.channels.UnpackClosedEvent(l)
+		return out.with(err, func() (*big.Int, *big.Int) { return e.Refunded, e.Claimed })
+	case NoticeGiven:
+		e, err := c.channels.UnpackNoticeGivenEvent(l)
+		if err == nil {
+			out.NoticeEnd = e.NoticeEnd.Uint64()
+		}
+		return out, err == nil
+	case ClaimSkipped:
+		e, err := c.channels.UnpackClaimSkippedEvent(l)
+		if err == nil {
+			out.Err = c.skipped(e.Reason)
+		}
+		return out, err == nil
+	}
+	return Event{}, false
+}
+
+// with fills in amount and claimed total, unless the log could not be read.
+func (e Event) with(err error, amounts func() (amount, claimed *big.Int)) (Event, bool) {
+	if err != nil {
+		return Event{}, false
+	}
+	amount, claimed := amounts()
+	if e.Amount, err = tariff.NewAmount(amount); err != nil {
+		return Event{}, false
+	}
+	e.Claimed, err = tariff.NewAmount(claimed)
+	return e, err == nil
+}
+
+func (c *Client) skipped(selector [4]byte) error {
+	abi := c.channels.GetABI()
+	if e, err := abi.ErrorByID(selector); err == nil {
+		return refusal(e.Name)
+	}
+	return ErrReverted
+}
