@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package appfile_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/schema"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/apocryph/apocryph/internal/appfile"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	"github.com/apocryph/apocryph/internal/manifest"
+)
+
+func source(content string) appfile.Source {
+	return appfile.Source{
+		File: "compose.yaml", Dir: "/home/me/shop", Content: []byte(content), Env: map[string]string{"SET": "set", "EMPTY": ""},
+		ReadFile: func(path string) ([]byte, error) {
+			if path == "/home/me/shop/web.env" {
+				return []byte("FROM_FILE=1\nBOTH=file\n"), nil
+			}
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		},
+	}
+}
+
+func pins() appfile.Pins {
+	return appfile.Pins{
+		Resolve: func(_ context.Context, image string) (appfile.Image, error) {
+			img := appfile.Image{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image)))}
+			if image == "postgres" {
+				img.Ports = []*manifestv1.Port{{Number: 5432, Protocol: "tcp"}}
+			}
+			return img, nil
+		},
+		Salt: func(service, name, value string) []byte {
+			h := sha256.Sum256([]byte(service + name + value))
+			return h[:16]
+		},
+	}
+}
+
+func mustManifest(t *testing.T, content string) *manifestv1.Manifest {
+	t.Helper()
+	f, err := appfile.Load(t.Context(), source(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := f.Manifest(t.Context(), pins())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestExample(t *testing.T) {
+	content, err := os.ReadFile("../../examples/pocketbase/compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := mustManifest(t, string(content))
+	want := &manifestv1.Manifest{
+		Name: "shop",
+		Services: []*manifestv1.Service{{
+			Name: "pocketbase", Image: "pocketbase/pocketbase:0.40.4", Digest: got.Services[0].Digest,
+			Command:   []string{"serve", "--http=0.0.0.0:8090", "--dir=/pb_data"},
+			Ports:     []*manifestv1.Port{{Number: 8090, Protocol: "tcp"}},
+			Mounts:    []*manifestv1.Mount{{Volume: "pb-data", Path: "/pb_data"}},
+			Resources: &manifestv1.Resources{MilliCpu: 250, MemoryBytes: 256 << 20, EphemeralBytes: 1 << 30},
+		}},
+		Volumes: []*manifestv1.Volume{{Name: "pb-data", SizeBytes: 1 << 30}},
+		Http:    &manifestv1.Http{Service: "pocketbase", Port: 8090},
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("manifest (-want +got):\n%s", diff)
+	}
+}
+
+func TestManifest(t *testing.T) {
+	got := mustManifest(t, `
+name: notes
+x-common: &common
+  user: "1000:1001"
+  read_only: true
+services:
+  web:
+    <<: *common
+    image: web:1
+    entrypoint: ["/bin/web"]
+    working_dir: /srv
+    environment: [BOTH=here, SET, UNSET]
+    env_file: [web.env, {path: missing.env, required: false}]
+    ports: ["8080:80", "127.0.0.1:9000:9000"]
+    expose: ["7000-7001"]
+    stop_grace_period: 1500ms
+    cpus: 0.1
+    mem_limit: 64m
+    volumes: ["up.loads:/data/", {type: volume, source: cache, target: /cache, read_only: true}]
+    x-apocryph: {ephemeral: 2GiB}
+  db:
+    image: postgres
+    environment: {POSTGRES_PASSWORD: "${SET}-${OTHER:-x}$$"}
+    deploy: {resources: {limits: {cpus: "1.5"}, reservations: {memory: 1g}}}
+  debug:
+    image: busybox
+    privileged: true
+    profiles: [debug]
+volumes:
+  up.loads: {x-apocryph: {size: 3g}}
+  cache:
+  unused:
+`)
+	digest := func(s string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(s))) }
+	env := func(service, name, value string) *manifestv1.Env {
+		return &manifestv1.Env{Name: name, Value: value, Salt: pins().Salt(service, name, value)}
+	}
+	tcp := func(n uint32) *manifestv1.Port { return &manifestv1.Port{Number: n, Protocol: "tcp"} }
+	user, group := int64(1000), int64(1001)
+	want := &manifestv1.Manifest{
+		Name: "notes",
+		Services: []*manifestv1.Service{
+			{
+				Name: "db", Image: "postgres", Digest: digest("postgres"), Env: []*manifestv1.Env{env("db", "POSTGRES_PASSWORD", "set-x$")},
+				Ports: []*manifestv1.Port{tcp(5432)}, Resources: &manifestv1.Resources{MilliCpu: 1500, MemoryBytes: 1 << 30, EphemeralBytes: 1 << 30},
+			},
+			{
+				Name: "web", Image: "web:1", Digest: digest("web:1"), Entrypoint: []string{"/bin/web"}, WorkingDir: "/srv", User: &user, Group: &group, ReadOnly: true,
+				Env:              []*manifestv1.Env{env("web", "BOTH", "here"), env("web", "FROM_FILE", "1"), env("web", "SET", "set")},
+				Ports:            []*manifestv1.Port{tcp(80), tcp(7000), tcp(7001), tcp(9000)},
+				Mounts:           []*manifestv1.Mount{{Volume: "cache", Path: "/cache", ReadOnly: true}, {Volume: "up-loads", Path: "/data"}},
+				Resources:        &manifestv1.Resources{MilliCpu: 100, MemoryBytes: 64 << 20, EphemeralBytes: 2 << 30},
+				StopGraceSeconds: 2,
+			},
+		},
+		Volumes: []*manifestv1.Volume{{Name: "cache", SizeBytes: 1 << 30}, {Name: "up-loads", SizeBytes: 3 << 30}},
+		Http:    &manifestv1.Http{Service: "web", Port: 80},
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("manifest (-want +got):\n%s", diff)
+	}
+}
+
+func TestHTTP(t *testing.T) {
+	const two = "services: {a: {image: a, ports: ['80:80']}, b: {image: b, ports: ['81:81', '53:53/udp']}}\n"
+	cases := map[string]struct {
+		content string
+		want    *manifestv1.Http
+	}{
+		"no port, no http":                    {"services: {a: {image: a}}", nil},
+		"only udp is no http":                 {"services: {a: {image: a, ports: ['53:53/udp']}}", nil},
+		"of two, the one that is named":       {two + "x-apocryph: {http: {service: b, port: 81}}", &manifestv1.Http{Service: "b", Port: 81}},
+		"a service's only port needs no name": {two + "x-apocryph: {http: {service: b, host: shop}}", &manifestv1.Http{Service: "b", Port: 81, Host: "shop"}},
+		"a port that is only exposed":         {"services: {a: {image: a, expose: [3000]}}\nx-apocryph: {http: {service: a}}", &manifestv1.Http{Service: "a", Port: 3000}},
+		"a port that is only named here":      {"services: {a: {image: a}}\nx-apocryph: {http: {service: a, port: 3000}}", &manifestv1.Http{Service: "a", Port: 3000}},
+		"a loopback port is not published":    {"services: {a: {image: a, ports: ['80:80']}, b: {image: b, ports: ['127.0.0.1:81:81']}}", &manifestv1.Http{Service: "a", Port: 80}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, mustManifest(t, c.content).Http, protocmp.Transform()); diff != "" {
+				t.Errorf("http (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestProblems(t *testing.T) {
+	service := func(line string) string { return "services:\n  web:\n    image: web\n    " + line + "\n" }
+	cases := map[string]struct {
+		content string
+		// want is the start of the one problem's text.
+		want string
+	}{
+		"an empty file":                   {"", "compose.yaml: the file is empty"},
+		"not YAML":                        {"services: [", "compose.yaml:"},
+		"a tab":                           {"services:\n\tweb:\n", "compose.yaml:2:"},
+		"a list":                          {"- a", "compose.yaml:1:1: the file is not a mapping"},
+		"two documents":                   {"services: {}\n---\nservices: {}\n", "compose.yaml:2:1: the file holds more than one YAML document"},
+		"no service":                      {"services: {}", "compose.yaml:1:1: services: there is no service"},
+		"an unknown key":                  {service("imagee: x"), "compose.yaml:4:5: services.web.imagee: Compose has no such key"},
+		"an unknown key at the top":       {"sevices: {}", "compose.yaml:1:1: sevices: Compose has no such key"},
+		"an unknown x-apocryph key":       {service("x-apocryph: {size: 1g}"), "compose.yaml:4:18: services.web.x-apocryph.size: Compose has no such key"},
+		"a wrong type":                    {service("ports: 80"), "compose.yaml:4:5: services.web.ports: must be a"},
+		"a wrong scalar type":             {service("read_only: maybe"), "compose.yaml:4:5: services.web.read_only: "},
+		"an unset variable":               {service("command: run ${MISSING}"), "compose.yaml:4:14: services.web.command: variable MISSING is not set"},
+		"a required variable":             {service("command: ${MISSING:?say it}"), "compose.yaml:4:14: services.web.command: required variable MISSING is missing a value: say it"},
+		"a malformed variable":            {service("command: ${"), "compose.yaml:4:14: services.web.command: a variable is written wrongly"},
+		"no image":                        {"services: {web: {command: x}}", "compose.yaml:1:12: services.web: "},
+		"build without image":             {"services: {web: {build: .}}", "compose.yaml:1:18: services.web.build: not supported: building images"},
+		"privileged":                      {service("privileged: true"), "compose.yaml:4:5: services.web.privileged: not supported"},
+		"privileged by an anchor":         {"x-a: &a\n  privileged: true\nservices: {web: {image: a, <<: *a}}", "compose.yaml:2:3: services.web.privileged: not supported"},
+		"the host's network":              {service("network_mode: host"), "compose.yaml:4:5: services.web.network_mode: not supported: anything but bridge"},
+		"no network":                      {service("network_mode: none"), "compose.yaml:4:5: services.web.network_mode: not supported"},
+		"the host's processes":            {service("pid: host"), "compose.yaml:4:5: services.web.pid: not supported"},
+		"devices":                         {service("devices: [/dev/kvm]"), "compose.yaml:4:5: services.web.devices: not supported"},
+		"capabilities":                    {service("cap_add: [NET_ADMIN]"), "compose.yaml:4:5: services.web.cap_add: not supported"},
+		"seccomp off":                     {service("security_opt: [\"seccomp:unconfined\"]"), "compose.yaml:4:5: services.web.security_opt: not supported"},
+		"a bind mount":                    {service("volumes: [\"./data:/data\"]"), "compose.yaml:4:15: services.web.volumes.0.bind: not supported"},
+		"the docker socket":               {service("volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]"), "compose.yaml:4:15: services.web.volumes.0.bind: not supported"},
+		"an anonymous volume":             {service("volumes: [/data]"), "compose.yaml:4:15: services.web.volumes.0: not supported: a volume without a name"},
+		"a volume that is not declared":   {service("volumes: [\"data:/data\"]"), "compose.yaml:2:3: services.web: service \"web\" refers to undefined volume data"},
+		"a volume at the root":            {service("volumes: [\"data:/\"]") + "volumes: {data: }", "compose.yaml:4:15: services.web.volumes.0: "},
+		"volumes that become one":         {service("command: a") + "volumes: {a_b: , a-b: }", "compose.yaml:5:"},
+		"an external volume":              {service("command: a") + "volumes: {data: {external: true}}", "compose.yaml:5:18: volumes.data.external: not supported"},
+		"a size that is none":             {service("command: a") + "volumes: {data: {x-apocryph: {size: big}}}", "compose.yaml:5:31: volumes.data.x-apocryph.size: big is no size"},
+		"tmpfs":                           {service("tmpfs: /tmp"), "compose.yaml:4:5: services.web.tmpfs: not supported"},
+		"secrets":                         {service("command: a") + "secrets: {a: {file: a}}", "compose.yaml:5:1: secrets: not supported"},
+		"a user by name":                  {service("user: postgres"), "compose.yaml:4:5: services.web.user: \"postgres\" is no number"},
+		"two replicas":                    {service("deploy: {replicas: 2}"), "compose.yaml:4:14: services.web.deploy.replicas: not supported: anything but 1"},
+		"no replica":                      {service("scale: 0"), "compose.yaml:4:5: services.web.scale: not supported: anything but 1"},
+		"one-shot":                        {service("restart: \"no\""), "compose.yaml:4:5: services.web.restart: not supported"},
+		"waiting for a one-shot":          {"services:\n  a: {image: a}\n  b: {image: b, depends_on: {a: {condition: service_completed_successfully}}}", "compose.yaml:3:34: services.b.depends_on.a.condition: not supported"},
+		"an internal network":             {service("command: a") + "networks: {x: {internal: true}}", "compose.yaml:5:16: networks.x.internal: not supported"},
+		"include":                         {"include: [other.yaml]\nservices: {web: {image: a}}", "compose.yaml:1:1: include: not supported"},
+		"extends of another file":         {service("extends: {file: /etc/passwd, service: x}"), "compose.yaml:4:15: services.web.extends.file: not supported"},
+		"an env file that is not there":   {service("env_file: none.env"), "compose.yaml:4:5: services.web.env_file.0: env file /home/me/shop/none.env can't be read: file does not exist"},
+		"a service name with underscores": {"services: {my_app: {image: a}}", "compose.yaml:1:12: services.my_app: the service's name is its host name"},
+		"a name that is no label":         {"name: My App\nservices: {web: {image: a}}", "compose.yaml:1:1: name: the name \"My App\" is no DNS label"},
+		"two published ports":             {service("ports: [\"80:80\", \"443:443\"]"), "compose.yaml:4:5: services.web.ports: more than one TCP port is published"},
+		"http of no service":              {service("command: a") + "x-apocryph: {http: {service: nobody}}", "compose.yaml:5:21: x-apocryph.http.service: there is no service \"nobody\""},
+		"http of a service without ports": {service("command: a") + "x-apocryph: {http: {service: web}}", "compose.yaml:5:14: x-apocryph.http: service web has no TCP port"},
+		"a host with dots":                {service("ports: [80]") + "x-apocryph: {http: {service: web, host: a.b}}", "compose.yaml:5:35: x-apocryph.http.host: a.b is no DNS label"},
+		"too little memory":               {service("mem_limit: 1k"), "compose.yaml:4:5: services.web.mem_limit: 1024 bytes"},
+		"too many CPUs":                   {service("cpus: 99999"), "compose.yaml:4:5: services.web.cpus: 99999 CPUs"},
+		"a platform that is not run":      {service("platform: linux/arm64"), "compose.yaml:4:5: services.web.platform: not supported: anything but linux/amd64"},
+		"an alias of an alias of itself":  {"x: &a [*a]\nservices: {web: {image: a}}", "compose.yaml:"},
+		"an alias bomb":                   {bomb(), "compose.yaml:"},
+		"nested too deep":                 {"x-a: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "compose.yaml:1:"},
+		"too large":                       {strings.Repeat("#", appfile.MaxSize+1), "compose.yaml: the file has 1048577 bytes"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			f, err := appfile.Load(t.Context(), source(c.content))
+			var ps appfile.Problems
+			if !errors.As(err, &ps) || len(ps) != 1 {
+				t.Fatalf("got %v, %v, want one problem", f, err)
+			}
+			if !strings.HasPrefix(ps[0].String(), c.want) {
+				t.Errorf("got  %s\nwant %s", ps[0], c.want)
+			}
+			if ps[0].Remedy == "" {
+				t.Error("there is no remedy")
+			}
+		})
+	}
+}
+
+func bomb() string {
+	b := &strings.Builder{}
+	b.WriteString("x-a0: &a0 [x]\n")
+	for i := 1; i < 60; i++ {
+		fmt.Fprintf(b, "x-a%d: &a%d [*a%d, *a%d, *a%d, *a%d]\n", i, i, i-1, i-1, i-1, i-1)
+	}
+	return b.String() + "services: {web: {image: a}}\n"
+}
+
+func TestNotes(t *testing.T) {
+	f, err := appfile.Load(t.Context(), source("version: '3'\nservices:\n  web:\n    image: a\n    restart: always\n    privileged: false\n    cap_add: []\n    depends_on: [db]\n  db: {image: b, build: .}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range f.Notes {
+		got = append(got, n.String())
+	}
+	want := []string{
+		"compose.yaml:1: version: no effect: the Compose specification no longer uses it",
+		"compose.yaml:5: services.web.restart: no effect: services are always restarted",
+		"compose.yaml:8: services.web.depends_on: no effect: all services start together, and one that ends because another does not answer yet is started again",
+		"compose.yaml:9: services.db.build: no effect: nothing is built: the image named beside it is used",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryKeyOfComposeHasAVerdict(t *testing.T) {
+	rules, above := map[string]bool{}, map[string]bool{}
+	for _, r := range appfile.Rules() {
+		if rules[r.Key] {
+			t.Errorf("%s has two rules", r.Key)
+		}
+		rules[r.Key] = true
+		if r.Verdict == appfile.Refused && r.Remedy == "" || (r.Refuses != nil) != (r.When != "") || r.Refuses != nil && r.Remedy == "" {
+			t.Errorf("%s: a refusal needs a remedy, and a refused value a description", r.Key)
+		}
+		parts := strings.Split(r.Key, ".")
+		for i := range parts {
+			above[strings.Join(parts[:i], ".")] = true
+		}
+	}
+	known := map[string]bool{}
+	for _, p := range schema.AttributePaths() {
+		path := string(p)
+		known[path] = true
+		covered := above[path]
+		for parts := strings.Split(path, "."); len(parts) > 0 && !covered; parts = parts[:len(parts)-1] {
+			covered = rules[strings.Join(parts, ".")]
+		}
+		if !covered {
+			t.Errorf("%s has no rule", path)
+		}
+	}
+	for key := range rules {
+		if !known[key] && !strings.Contains(key, "x-apocryph") && key != "services.*.volume_driver" {
+			t.Errorf("%s is no key of Compose", key)
+		}
+	}
+}
+
+func TestGuideIsGenerated(t *testing.T) {
+	var want bytes.Buffer
+	if err := appfile.WriteGuide(&want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../docs/guide/compose.md")
+	if err != nil || !bytes.Equal(want.Bytes(), got) {
+		t.Errorf("docs/guide/compose.md differs from the rules (%v); run: go generate ./internal/appfile", err)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("services: {web: {image: a, ports: ['80:80'], environment: {A: '${B:-c}'}}}")
+	f.Add("services:\n  web: &w {image: a, env_file: web.env}\n  b: {<<: *w, extends: web}\nvolumes: {x: {x-apocryph: {size: 1g}}}")
+	f.Add(bomb())
+	f.Fuzz(func(t *testing.T, content string) {
+		file, err := appfile.Load(t.Context(), source(content))
+		if err != nil {
+			var ps appfile.Problems
+			if !errors.As(err, &ps) || len(ps) == 0 {
+				t.Fatalf("not a list of problems: %v", err)
+			}
+			return
+		}
+		m, err := file.Manifest(t.Context(), pins())
+		if err != nil {
+			t.Fatalf("an accepted file makes no manifest: %v", err)
+		}
+		if _, err := manifest.Encode(m); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
