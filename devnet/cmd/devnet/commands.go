@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/apocryph/apocryph/devnet/checkout"
+	"github.com/apocryph/apocryph/devnet/progress"
+	"github.com/apocryph/apocryph/devnet/sandbox"
+)
+
+// upCmd brings the devnet up. A devnet that is up already gets what changed.
+type upCmd struct{}
+
+func (*upCmd) Run(ctx context.Context, co checkout.Checkout) error {
+	p := progress.New(os.Stdout)
+	if !sandbox.Running(co.State()) {
+		if err := start(ctx, co, p); err != nil {
+			return err
+		}
+	}
+	p.Table(os.Stdout)
+	return nil
+}
+
+// downCmd ends the devnet.
+type downCmd struct{}
+
+func (*downCmd) Run(ctx context.Context, co checkout.Checkout) error {
+	begin := time.Now()
+	if err := sandbox.Stop(ctx, co.State()); err != nil {
+		return err
+	}
+	fmt.Printf("the devnet is down after %.1fs, its logs are in %s\n", time.Since(begin).Seconds(), co.Logs())
+	return nil
+}
+
+// statusCmd shows the parts, and fails when one of them does not run.
+type statusCmd struct{}
+
+func (*statusCmd) Run(co checkout.Checkout) error {
+	if !sandbox.Running(co.State()) {
+		return errors.New("the devnet is down")
+	}
+	status, err := sandbox.ReadStatus(co.State())
+	if err != nil {
+		return err
+	}
+	for _, p := range status.Parts {
+		fmt.Printf("%-24s %-9s %s\n", p.Name, p.Phase, p.Exit)
+	}
+	if p := status.Failed(); p != nil {
+		return fmt.Errorf("%s ended (%s), see %s", p.Name, p.Exit, filepath.Join(co.Logs(), p.Name+".log"))
+	}
+	return nil
+}
+
+// buildCmd builds without starting anything.
+type buildCmd struct{}
+
+func (*buildCmd) Run(context.Context, checkout.Checkout) error { return nil }
+
+// kubeconfigCmd prints where the administrator's kubeconfig lies.
+type kubeconfigCmd struct{}
+
+func (*kubeconfigCmd) Run(co checkout.Checkout) error {
+	fmt.Println(filepath.Join(co.State(), "etc", "kubeconfig"))
+	return nil
+}

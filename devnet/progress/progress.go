@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package progress tells people what long work does, and at the end how long each part of it took.
+package progress
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Entry is how long one part of the work took.
+type Entry struct {
+	Group string        `json:"group"`
+	Name  string        `json:"name"`
+	Took  time.Duration `json:"took"`
+}
+
+// Progress writes a line when a part of the work begins or ends. It can be used by many goroutines at once.
+type Progress struct {
+	out io.Writer
+
+	mu      sync.Mutex
+	begin   time.Time
+	entries []Entry
+}
+
+// reminder is how often a part that takes long is mentioned again.
+const reminder = 20 * time.Second
+
+// New returns a Progress that writes to out.
+func New(out io.Writer) *Progress { return &Progress{out: out, begin: time.Now()} }
+
+// Do runs one part of the work.
+func (p *Progress) Do(group, name string, work func() error) error {
+	begin := time.Now()
+	finished := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		tick := time.NewTicker(reminder)
+		defer tick.Stop()
+		for {
+			select {
+			case <-finished:
+				return
+			case <-tick.C:
+				p.Say("%-8s %s … %s", group, name, time.Since(begin).Round(time.Second))
+			}
+		}
+	})
+	err := work()
+	close(finished)
+	waiting.Wait()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", group, name, err)
+	}
+	p.Done(group, name, time.Since(begin))
+	return nil
+}
+
+// Done records a part of the work that ended.
+func (p *Progress) Done(group, name string, took time.Duration) {
+	p.mu.Lock()
+	p.entries = append(p.entries, Entry{group, name, took})
+	p.mu.Unlock()
+	p.Say("%-8s %s %s", group, name, seconds(took))
+}
+
+// Say writes a line, with the time since the beginning.
+func (p *Progress) Say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "%7s  %s\n", seconds(time.Since(p.begin)), fmt.Sprintf(format, args...))
+}
+
+// Table writes how long each part took, in the order in which they ended, and the whole.
+func (p *Progress) Table(out io.Writer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	const line = "%-9s %-26s %9s\n"
+	fmt.Fprintf(out, "\n"+line+"%s\n", "", "part", "took", strings.Repeat("-", 46))
+	group := ""
+	for _, e := range p.entries {
+		shown := e.Group
+		if shown == group {
+			shown = ""
+		}
+		group = e.Group
+		fmt.Fprintf(out, line, shown, e.Name, seconds(e.Took))
+	}
+	fmt.Fprintf(out, "%s\n"+line, strings.Repeat("-", 46), "", "all, side by side", seconds(time.Since(p.begin)))
+}
+
+// Write stores the entries as JSON, for programs that report them.
+func (p *Progress) Write(path string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	data, err := json.MarshalIndent(p.entries, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }

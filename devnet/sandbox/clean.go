@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// kept are the entries of the state folder that outlive a sandbox.
+var kept = map[string]bool{"lock": true, "log": true, "spec.json": true, "status.json": true, "supervisor.pid": true, "sysctl.json": true}
+
+// clean removes what a sandbox can leave outside of its namespaces. It does no harm when there is nothing.
+func clean(spec Spec) error {
+	return errors.Join(
+		disconnect(spec.Veth),
+		removeCgroups(spec.Cgroup),
+		detachLoops(filepath.Join(spec.State, "var")),
+		removeState(spec.State),
+	)
+}
+
+// removeState empties what programs wrote. Configuration below etc is written by the next start before its supervisor runs.
+func removeState(state string) error {
+	for _, dir := range []string{"var", "run"} {
+		if err := os.RemoveAll(filepath.Join(state, dir)); err != nil {
+			return fmt.Errorf("removing state: %w", err)
+		}
+	}
+	return nil
+}
+
+// detachLoops waits until no loop device has its file below dir. The kernel detaches them by itself when the last mount goes,
+// which is when the mount namespace does; one that stays is detached by force.
+func detachLoops(dir string) error {
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		left, err := loopsBelow(dir)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return detach(left)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// loopsBelow returns the loop devices whose files lie below dir.
+func loopsBelow(dir string) ([]string, error) {
+	backing, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, b := range backing {
+		file, err := os.ReadFile(b)
+		if err != nil {
+			continue // detached in between
+		}
+		if strings.HasPrefix(string(file), dir+"/") {
+			out = append(out, filepath.Join("/dev", filepath.Base(filepath.Dir(filepath.Dir(b)))))
+		}
+	}
+	return out, nil
+}
+
+func detach(devices []string) error {
+	var errs []error
+	for _, dev := range devices {
+		fd, err := unix.Open(dev, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("opening %s: %w", dev, err))
+			continue
+		}
+		if err := unix.IoctlSetInt(fd, unix.LOOP_CLR_FD, 0); err != nil && !errors.Is(err, unix.ENXIO) {
+			errs = append(errs, fmt.Errorf("detaching %s: %w", dev, err))
+		}
+		_ = unix.Close(fd)
+	}
+	return errors.Join(errs...)
+}
+
+// tunables are the machine-wide settings that kubelet changes. They have no namespace, so they are put back.
+var tunables = []string{
+	"vm/overcommit_memory", "vm/panic_on_oom",
+	"kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+}
+
+func tunablesFile(state string) string { return filepath.Join(state, "sysctl.json") }
+
+func saveTunables(state string) error {
+	if _, err := os.Stat(tunablesFile(state)); err == nil {
+		return nil // of a devnet that crashed: those are the values to put back
+	}
+	values := map[string]string{}
+	for _, key := range tunables {
+		data, err := os.ReadFile(filepath.Join("/proc/sys", key))
+		if err != nil {
+			return fmt.Errorf("reading sysctl: %w", err)
+		}
+		values[key] = strings.TrimSpace(string(data))
+	}
+	return writeJSON(tunablesFile(state), values)
+}
+
+func restoreTunables(state string) error {
+	values, err := readJSON[map[string]string](tunablesFile(state))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for key, value := range values {
+		if err := os.WriteFile(filepath.Join("/proc/sys", key), []byte(value), 0); err != nil {
+			return fmt.Errorf("restoring sysctl: %w", err)
+		}
+	}
+	return os.Remove(tunablesFile(state))
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Supervise runs the sandbox that the state folder describes until ctx ends, then removes all of it but the state folder's logs.
+// initArgs make this program run Init.
+func Supervise(ctx context.Context, state string, initArgs []string, log *slog.Logger) error {
+	lock, err := acquire(state)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	spec, err := ReadSpec(state)
+	if err != nil {
+		return err
+	}
+
+	if err := clean(spec); err != nil { // of a devnet that crashed
+		return err
+	}
+	if err := saveTunables(state); err != nil {
+		return err
+	}
+	if err := os.WriteFile(pidFile(state), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		return err
+	}
+	err = run(ctx, spec, initArgs, log)
+	if err != nil && ctx.Err() == nil {
+		// Tell whoever waits before the evidence is removed.
+		err = errors.Join(err, writeJSON(filepath.Join(state, "status.json"), Status{Error: err.Error()}))
+		log.Error("sandbox ended", "err", err)
+	}
+	return errors.Join(err, clean(spec), restoreTunables(state), os.Remove(pidFile(state)))
+}
+
+// run starts init and waits for its end.
+func run(ctx context.Context, spec Spec, initArgs []string, log *slog.Logger) error {
+	// The kernel sends the parent-death signal when the thread that forked ends, so that thread has to stay.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	config, feed, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer feed.Close()
+	cmd := exec.Command("/proc/self/exe", initArgs...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{config}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	err = cmd.Start()
+	_ = config.Close()
+	if err != nil {
+		return fmt.Errorf("starting init: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	defer stop()
+
+	err = connectInit(spec, cmd.Process.Pid, feed, log)
+	if err != nil {
+		_ = cmd.Process.Kill()
+	}
+	return errors.Join(err, cmd.Wait())
+}
+
+// connectInit gives init what only the machine's side can, and lets it go.
+func connectInit(spec Spec, pid int, feed *os.File, log *slog.Logger) error {
+	if err := makeCgroups(spec.Cgroup, pid); err != nil {
+		return err
+	}
+	if err := connect(spec, pid); err != nil {
+		return err
+	}
+	for _, f := range spec.Forwards {
+		l, err := net.Listen("tcp", loopback(f.Host))
+		if err != nil {
+			return fmt.Errorf("forwarding %s: %w", f.Name, err)
+		}
+		// Its listener ends with this process: a supervisor has one sandbox in its life.
+		go forward(l, net.JoinHostPort(spec.NodeIP.String(), strconv.Itoa(f.Node)), log.With("port", f.Name))
+	}
+	if err := json.NewEncoder(feed).Encode(spec); err != nil {
+		return fmt.Errorf("configuring init: %w", err)
+	}
+	return feed.Close()
+}
+
+// acquire takes the lock that a supervisor holds for its lifetime.
+func acquire(state string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(state, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrRunning
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Running says whether a supervisor holds the state folder.
+func Running(state string) bool {
+	if _, err := os.Stat(state); err != nil {
+		return false
+	}
+	lock, err := acquire(state)
+	if err != nil {
+		return errors.Is(err, ErrRunning)
+	}
+	_ = lock.Close()
+	return false
+}
+
+func pidFile(state string) string { return filepath.Join(state, "supervisor.pid") }
+
+func supervisorPID(state string) (int, error) {
+	data, err := os.ReadFile(pidFile(state))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(data)))
+}
+
+// Stop ends the sandbox of a state folder, whether it runs or crashed, and returns when nothing of it is left but logs.
+func Stop(ctx context.Context, state string) error {
+	if _, err := os.Stat(state); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for signalled := 0; Running(state); {
+		// Once only: a second signal would keep the supervisor from cleaning.
+		if pid, err := supervisorPID(state); err == nil && pid != signalled {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+			signalled = pid
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the devnet's end: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+
+	spec, err := ReadSpec(state)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // cleaned by its supervisor, or never started
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(clean(spec), restoreTunables(state), os.Remove(filepath.Join(state, "spec.json")))
+}
+
+// InitPID returns the machine's name for init, through which the inside's files can be reached as /proc/PID/root.
+func InitPID(state string) (int, error) {
+	pid, err := supervisorPID(state)
+	if err != nil {
+		return 0, err
+	}
+	children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range children {
+		list, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for _, child := range strings.Fields(string(list)) {
+			return strconv.Atoi(child)
+		}
+	}
+	return 0, errors.New("the devnet has no init process")
+}
