@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package imagestore keeps tenants' images and serves them to kubelet, each app's apart from all others'.
+//
+// The model: an app has a directory, and nothing is ever looked up outside it. A blob enters under the digest that was computed from its
+// bytes here. A manifest enters only after its whole graph was read from this app's own blobs: every digest and size, and every diffID of
+// the config against the uncompressed layers. That matters because containerd shares layers between all images by diffID: who could
+// name another's diffIDs without having the bytes would get their files. So a manifest file that exists is a verdict that was
+// reached, and it is what outlives a restart; blobs and manifests never change.
+//
+// The push face is for the gateway alone, which has checked whose app it is. The pull face answers on the machine's own loopback
+// address, by digest only: no tags, no listing.
+//
+//	<root>/<app id>/blobs/sha256/<hex>       verified by digest
+//	<root>/<app id>/manifests/sha256/<hex>   verified as a graph
+//	<root>/<app id>/uploads/<id>             not yet anything
+package imagestore
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/apocryph/apocryph/internal/delegation"
+)
+
+// Limits bound what the store takes on; zero values mean the defaults in the comments.
+type Limits struct {
+	// BlobBytes is the largest blob: 4 GiB.
+	BlobBytes int64
+	// AppBytes is what one app may hold, unfinished uploads included: 8 GiB.
+	AppBytes int64
+	// TotalBytes is what all apps may hold together: 64 GiB.
+	TotalBytes int64
+	// UnpackedBytes is how large an image's layers may be when unpacked: 16 GiB.
+	UnpackedBytes int64
+	// Layers is the largest number of layers: 128.
+	Layers int
+	// Uploads is how many uploads of an app may be unfinished: 16.
+	Uploads int
+	// VerifyTime bounds one graph check: 10 minutes. Two run at once.
+	VerifyTime time.Duration
+}
+
+const (
+	maxManifest = 4 << 20
+	maxConfig   = 4 << 20
+	verifiers   = 2
+
+	dirMode  = 0o700
+	fileMode = 0o600
+
+	blobs     = "blobs/sha256"
+	manifests = "manifests/sha256"
+	uploads   = "uploads"
+)
+
+var (
+	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	uploadPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+// Store is the images of all apps below one directory. It is safe for concurrent use by one process.
+type Store struct {
+	root   *os.Root
+	limits Limits
+	verify chan struct{}
+
+	mu    sync.Mutex
+	apps  map[string]*account
+	total int64
+}
+
+// account is what one app holds. The store's mutex guards it.
+type account struct {
+	bytes   int64
+	writing map[string]bool
+	// users counts requests that write: a directory in use is not removed.
+	users int
+}
+
+// Open opens or makes a store below a directory. The caller closes it.
+func Open(dir string, l Limits) (*Store, error) {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return nil, fmt.Errorf("opening image store: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening image store: %w", err)
+	}
+	s := &Store{root: root, apps: map[string]*account{}, verify: make(chan struct{}, verifiers), limits: Limits{
+		BlobBytes:     cmp.Or(l.BlobBytes, 4<<30),
+		AppBytes:      cmp.Or(l.AppBytes, 8<<30),
+		TotalBytes:    cmp.Or(l.TotalBytes, 64<<30),
+		UnpackedBytes: cmp.Or(l.UnpackedBytes, 16<<30),
+		Layers:        cmp.Or(l.Layers, 128),
+		Uploads:       cmp.Or(l.Uploads, 16),
+		VerifyTime:    cmp.Or(l.VerifyTime, 10*time.Minute),
+	}}
+	if err := s.removeRest(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	apps, err := s.Apps()
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	for _, app := range apps {
+		size, err := s.measure(app)
+		if err != nil {
+			return nil, errors.Join(err, root.Close())
+		}
+		s.apps[app] = &account{bytes: size, writing: map[string]bool{}}
+		s.total += size
+	}
+	return s, nil
+}
+
+// Close releases the directory.
+func (s *Store) Close() error { return s.root.Close() }
+
+// Bytes is what all apps hold.
+func (s *Store) Bytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}
+
+// Apps lists the apps that have a directory.
+func (s *Store) Apps() ([]string, error) {
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("listing apps: %w", err)
+	}
+	var apps []string
+	for _, e := range entries {
+		if _, err := delegation.ParseAppID(e.Name()); err == nil && e.IsDir() {
+			apps = append(apps, e.Name())
+		}
+	}
+	return apps, nil
+}
+
+func (s *Store) measure(app string) (int64, error) {
+	var sum int64
+	err := s.files(app, func(_ string, info fs.FileInfo) { sum += info.Size() })
+	if err != nil {
+		return 0, fmt.Errorf("measuring %s: %w", app, err)
+	}
+	return sum, nil
+}
+
+func (s *Store) files(dir string, visit func(name string, info fs.FileInfo)) error {
+	return fs.WalkDir(s.root.FS(), dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			visit(name, info)
+		}
+		return err
+	})
+}
+
+// enter makes an app's directories and keeps them until leave.
+func (s *Store) enter(app string) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, dir := range []string{blobs, manifests, uploads} {
+		if err := s.root.MkdirAll(path.Join(app, dir), dirMode); err != nil {
+			return nil, fmt.Errorf("making directories of %s: %w", app, err)
+		}
+	}
+	a := s.apps[app]
+	if a == nil {
+		a = &account{writing: map[string]bool{}}
+		s.apps[app] = a
+	}
+	a.users++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		a.users--
+	}, nil
+}
+
+// reserve books bytes before they are written, or gives back (negative) what was deleted.
+func (s *Store) reserve(app string, n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.apps[app]
+	if n > 0 && a.bytes+n > s.limits.AppBytes {
+		return fmt.Errorf("the app's images exceed %d bytes: %w", s.limits.AppBytes, ErrQuota)
+	}
+	if n > 0 && s.total+n > s.limits.TotalBytes {
+		return fmt.Errorf("the provider's image store is full: %w", ErrQuota)
+	}
+	a.bytes += n
+	s.total += n
+	return nil
+}
+
+func fileOf(app, dir, digest string) (string, error) {
+	if !digestPattern.MatchString(digest) {
+		return "", fmt.Errorf("%.80q is not sha256 and 64 hex digits: %w", digest, ErrDigest)
+	}
+	return path.Join(app, dir, digest[len("sha256:"):]), nil
+}
+
+// open opens a blob or manifest of an app, or returns unknown.
+func (s *Store) open(app, dir, digest string, unknown error) (*os.File, int64, error) {
+	name, err := fileOf(app, dir, digest)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := s.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("%s: %w", digest, unknown)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("opening %s: %w", digest, err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("opening %s: %w", digest, err), f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// commit moves an app's finished file to its place: synced first, so that a name never stands for less than its bytes.
+func (s *Store) commit(app string, f *os.File, from, dir, digest string) error {
+	to, err := fileOf(app, dir, digest)
+	if err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("writing %s: %w", digest, err)
+	}
+	if info, err := s.root.Stat(to); err == nil {
+		// It is there already, and equal: its name is its digest.
+		if err := s.reserve(app, -info.Size()); err != nil {
+			return err
+		}
+	}
+	if err := s.root.Rename(from, to); err != nil {
+		return fmt.Errorf("writing %s: %w", digest, err)
+	}
+	return s.syncDir(path.Dir(to))
+}
+
+func (s *Store) syncDir(name string) error {
+	d, err := s.root.Open(name)
+	if err != nil {
+		return fmt.Errorf("syncing %s: %w", name, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("syncing %s: %w", name, err)
+	}
+	return nil
+}
+
+func digestOf(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
