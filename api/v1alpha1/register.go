@@ -3,6 +3,8 @@
 package v1alpha1
 
 import (
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -34,4 +36,9 @@ func AddToScheme(s *runtime.Scheme) error {
 }
 
 // Namespace is the name of the tenant namespace of the app with this id (52 base32 characters).
-func Namespace(app string) string { return "app-" + app }
+func Namespace(app string) string { return namespacePrefix + app }
+
+// AppOf is the inverse of Namespace; false for a namespace that is no tenant's.
+func AppOf(namespace string) (string, bool) { return strings.CutPrefix(namespace, namespacePrefix) }
+
+const namespacePrefix = "app-"

@@ -16,7 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -201,3 +203,39 @@ func passed() http.Handler {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestBellRingsForItsNamespacesOnly(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := fake.NewClientBuilder().WithScheme(kube.Scheme()).Build()
+	rings := make(chan string, 10)
+	watching := make(chan struct{}, 10)
+	watched := interceptor.NewClient(c, interceptor.Funcs{
+		Watch: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+			w, err := c.Watch(ctx, list, opts...)
+			watching <- struct{}{}
+			return w, err
+		},
+	})
+	bell := kube.NewBell(watched, func(ns string) { rings <- ns }, &corev1.PodList{})
+	done := make(chan error)
+	go func() { done <- bell.Run(ctx) }()
+	bell.Listen(ctx, "a")
+	bell.Listen(ctx, "a")
+	<-watching
+	for _, ns := range []string{"b", "a"} {
+		if err := c.Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "p"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := <-rings; got != "a" {
+		t.Errorf("rang for %s, want a", got)
+	}
+	bell.Forget(ctx, "a")
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if len(rings) != 0 || len(watching) != 0 {
+		t.Errorf("%d more rings and %d more watches, want none", len(rings), len(watching))
+	}
+}

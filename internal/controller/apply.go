@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+)
+
+// fieldOwner is who the API server says made a field.
+const fieldOwner = "apocryph-controller"
+
+// errRights says that a binding which was just made is not in force yet: the API server's authorizer learns of it by a watch.
+var errRights = errors.New("rights in the tenant's namespace are not in force yet")
+
+// build makes what is missing or outdated, and takes away services that left the manifest. Volumes that left stay: their data is the
+// publisher's. What the API server refuses as wrong it writes into o.refused; any other error it returns.
+func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1.Manifest, o *observed) error {
+	objects, err := Desired(app, m, r.cfg)
+	if err != nil {
+		return err
+	}
+	if err := r.observeKept(ctx, m, app.Name, o); err != nil {
+		return err
+	}
+	o.refused = map[string]string{}
+	for _, want := range objects {
+		err := r.ensure(ctx, want, o)
+		switch {
+		case err == nil:
+		case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), quotaOrPolicy(err):
+			o.refused[want.GetLabels()[v1alpha1.LabelService]] = "the cluster refuses it: " + err.Error()
+		case apierrors.IsForbidden(err):
+			return fmt.Errorf("making %T %s: %w: %w", want, want.GetName(), errRights, err)
+		default:
+			return fmt.Errorf("making %T %s: %w", want, want.GetName(), err)
+		}
+	}
+	if len(o.refused) == 0 {
+		o.refused = nil
+	}
+	return r.prune(ctx, app, m)
+}
+
+// quotaOrPolicy tells a refusal of the content from missing rights, both of which are "forbidden": only the former has a cause.
+func quotaOrPolicy(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsForbidden(err) || !errors.As(err, &status) {
+		return false
+	}
+	d := status.Status().Details
+	return d != nil && len(d.Causes) > 0
+}
+
+// ensure makes one object unless there is one made from the same input.
+func (r *Reconciler) ensure(ctx context.Context, want client.Object, o *observed) error {
+	have, ok := want.DeepCopyObject().(client.Object)
+	if !ok {
+		return fmt.Errorf("%T is no object", want)
+	}
+	err := r.client.Get(ctx, client.ObjectKeyFromObject(want), have)
+	switch {
+	case apierrors.IsNotFound(err):
+		return r.apply(ctx, want)
+	case err != nil:
+		return err
+	}
+	if w, ok := want.(*corev1.PersistentVolumeClaim); ok {
+		return r.grow(ctx, w, have)
+	}
+	if have.GetAnnotations()[annotationDigest] == want.GetAnnotations()[annotationDigest] {
+		return nil
+	}
+	if err := r.reconcileWith(ctx, want, have, o); err != nil {
+		return err
+	}
+	return r.apply(ctx, want)
+}
+
+// reconcileWith takes over from what there is what an update must not take away.
+func (r *Reconciler) reconcileWith(ctx context.Context, want, have client.Object, o *observed) error {
+	switch h := have.(type) {
+	case *appsv1.Deployment:
+		if w, ok := want.(*appsv1.Deployment); ok {
+			w.Spec.Replicas = h.Spec.Replicas
+		}
+	case *corev1.ResourceQuota:
+		if w, ok := want.(*corev1.ResourceQuota); ok {
+			o.keep(w)
+			if !o.rolledOut() {
+				widen(w, h)
+			}
+		}
+	case *corev1.Service:
+		// Whether a Service has an address of its own can't be changed.
+		if w, ok := want.(*corev1.Service); ok && (w.Spec.ClusterIP == corev1.ClusterIPNone) != (h.Spec.ClusterIP == corev1.ClusterIPNone) {
+			return r.remove(ctx, h)
+		}
+	}
+	return nil
+}
+
+// observeKept notes the claims of volumes that left the manifest.
+func (r *Reconciler) observeKept(ctx context.Context, m *manifestv1.Manifest, app string, o *observed) error {
+	var claims corev1.PersistentVolumeClaimList
+	err := r.client.List(ctx, &claims, client.InNamespace(v1alpha1.Namespace(app)))
+	if apierrors.IsForbidden(err) {
+		return nil // no namespace yet, so no rights in it and nothing kept
+	}
+	if err != nil {
+		return fmt.Errorf("listing volumes: %w", err)
+	}
+	o.kept = nil
+	for _, c := range claims.Items {
+		if !slices.ContainsFunc(m.GetVolumes(), func(v *manifestv1.Volume) bool { return v.GetName() == c.Name }) {
+			o.kept = append(o.kept, c)
+		}
+	}
+	return nil
+}
+
+// keep makes room in a quota for claims that left the manifest but still hold the publisher's data.
+func (o *observed) keep(quota *corev1.ResourceQuota) {
+	for _, c := range o.kept {
+		n, size := quota.Spec.Hard[corev1.ResourcePersistentVolumeClaims], quota.Spec.Hard[corev1.ResourceRequestsStorage]
+		n.Add(*resource.NewQuantity(1, resource.DecimalSI))
+		size.Add(*c.Spec.Resources.Requests.Storage())
+		quota.Spec.Hard[corev1.ResourcePersistentVolumeClaims], quota.Spec.Hard[corev1.ResourceRequestsStorage] = n, size
+	}
+}
+
+// widen lets the pods of the last manifest and the new one live side by side until the update is over. A quota that is wider than its
+// manifest carries no digest, so that it is looked at again.
+func widen(want, have *corev1.ResourceQuota) {
+	for name, old := range have.Spec.Hard {
+		if q, ok := want.Spec.Hard[name]; ok && q.Cmp(old) < 0 {
+			want.Spec.Hard[name] = old
+			delete(want.Annotations, annotationDigest)
+		}
+	}
+}
+
+// grow changes nothing of a claim but its size, and that only upwards.
+func (r *Reconciler) grow(ctx context.Context, want *corev1.PersistentVolumeClaim, have client.Object) error {
+	h, ok := have.(*corev1.PersistentVolumeClaim)
+	if !ok || h.Spec.Resources.Requests.Storage().Cmp(*want.Spec.Resources.Requests.Storage()) >= 0 {
+		return nil
+	}
+	patch := client.MergeFrom(h.DeepCopy())
+	h.Spec.Resources.Requests[corev1.ResourceStorage] = *want.Spec.Resources.Requests.Storage()
+	return r.client.Patch(ctx, h, patch)
+}
+
+func (r *Reconciler) apply(ctx context.Context, obj client.Object) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
+	if err != nil {
+		return err
+	}
+	delete(content, "status")
+	u := client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: content})
+	return r.client.Apply(ctx, u, client.FieldOwner(fieldOwner), client.ForceOwnership)
+}
+
+// prune deletes Deployments and Services whose service left the manifest, and a facade policy that has no port any more.
+func (r *Reconciler) prune(ctx context.Context, app *v1alpha1.App, m *manifestv1.Manifest) error {
+	keep := map[string]bool{}
+	for _, s := range m.GetServices() {
+		keep[s.GetName()] = true
+	}
+	in := client.InNamespace(v1alpha1.Namespace(app.Name))
+	var deployments appsv1.DeploymentList
+	var services corev1.ServiceList
+	if err := errors.Join(r.client.List(ctx, &deployments, in), r.client.List(ctx, &services, in)); err != nil {
+		return fmt.Errorf("listing services: %w", err)
+	}
+	var gone []client.Object
+	for i := range deployments.Items {
+		gone = append(gone, &deployments.Items[i])
+	}
+	for i := range services.Items {
+		gone = append(gone, &services.Items[i])
+	}
+	for _, obj := range gone {
+		if keep[obj.GetName()] || obj.GetLabels()[v1alpha1.LabelApp] != app.Name {
+			continue
+		}
+		if err := r.remove(ctx, obj); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove deletes exactly the object that was seen, and what it owns.
+func (r *Reconciler) remove(ctx context.Context, obj client.Object) error {
+	uid := obj.GetUID()
+	err := r.client.Delete(ctx, obj, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting %T %s: %w", obj, obj.GetName(), err)
+	}
+	return nil
+}
+
+// scale sets the replicas of every service there is.
+func (r *Reconciler) scale(ctx context.Context, o *observed, n int32) error {
+	for i := range o.deployments {
+		d := &o.deployments[i]
+		if replicas(d.Spec.Replicas) == n {
+			continue
+		}
+		patch := client.MergeFrom(d.DeepCopy())
+		d.Spec.Replicas = &n
+		if err := r.client.Patch(ctx, d, patch, client.FieldOwner(fieldOwner)); err != nil {
+			return fmt.Errorf("scaling %s to %d: %w", d.Name, n, err)
+		}
+	}
+	return nil
+}
+
+// observe reads what there is in the app's namespace, from the API server itself: a cache could still show the past.
+func (r *Reconciler) observe(ctx context.Context, o *observed, app string) error {
+	in := client.InNamespace(v1alpha1.Namespace(app))
+	var deployments appsv1.DeploymentList
+	var replicaSets appsv1.ReplicaSetList
+	var pods corev1.PodList
+	for _, list := range []client.ObjectList{&deployments, &replicaSets, &pods} {
+		if err := r.client.List(ctx, list, in); err != nil {
+			return fmt.Errorf("listing %T: %w", list, err)
+		}
+	}
+	o.deployments, o.replicaSets, o.pods = deployments.Items, replicaSets.Items, pods.Items
+	return nil
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+)
+
+// maxBlocked bounds what a tenant's own process can put into a status.
+const maxBlocked = 400
+
+// observed is what there is of an app in its namespace.
+type observed struct {
+	deployments []appsv1.Deployment
+	replicaSets []appsv1.ReplicaSet
+	pods        []corev1.Pod
+	// kept are claims of volumes that left the manifest.
+	kept []corev1.PersistentVolumeClaim
+	// refused is why the API server took something not, by service; "" stands for the app as a whole.
+	refused map[string]string
+}
+
+// deployment returns the one of a service, or nil.
+func (o *observed) deployment(service string) *appsv1.Deployment {
+	for i := range o.deployments {
+		if o.deployments[i].Name == service {
+			return &o.deployments[i]
+		}
+	}
+	return nil
+}
+
+// stopped reports whether no pod is left and none can come: every controller above them has acted on zero replicas.
+func (o *observed) stopped() bool {
+	for _, d := range o.deployments {
+		if replicas(d.Spec.Replicas) != 0 || d.Status.ObservedGeneration < d.Generation || d.Status.Replicas != 0 {
+			return false
+		}
+	}
+	for _, rs := range o.replicaSets {
+		if replicas(rs.Spec.Replicas) != 0 || rs.Status.ObservedGeneration < rs.Generation || rs.Status.Replicas != 0 {
+			return false
+		}
+	}
+	return len(o.pods) == 0
+}
+
+// rolledOut reports whether every pod is of the newest template.
+func (o *observed) rolledOut() bool {
+	for _, d := range o.deployments {
+		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != d.Status.Replicas {
+			return false
+		}
+	}
+	return true
+}
+
+// report makes the controller's part of the status: all of it, because what an apply leaves out goes away.
+func report(app *v1alpha1.App, m *manifestv1.Manifest, in intent, o *observed, cfg Config, now time.Time) v1alpha1.AppStatus {
+	s := v1alpha1.AppStatus{
+		ObservedGeneration: app.Generation,
+		URL:                cfg.url(app),
+		EndReason:          in.end,
+		EndedAt:            app.Status.EndedAt,
+	}
+	serving, ready := true, in.build && in.replicas > 0
+	for _, svc := range m.GetServices() {
+		st := serviceStatus(svc, m, in, o)
+		serving = serving && st.Wanted > 0 && st.Ready >= st.Wanted
+		ready = ready && rolled(o.deployment(svc.GetName()), st.Wanted)
+		s.Services = append(s.Services, st)
+		if svc.GetName() == m.GetHttp().GetService() {
+			s.Replicas = current(o.deployment(svc.GetName()))
+			s.Selector = v1alpha1.LabelApp + "=" + app.Name + "," + v1alpha1.LabelService + "=" + svc.GetName()
+		}
+	}
+	r := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: in.reason, Message: in.message}
+	s.Phase = phase(in, serving, made(app))
+	switch {
+	case in.end != "":
+	case ready && o.refused == nil:
+		r.Status, r.Reason = metav1.ConditionTrue, ReasonReady
+	case in.reason == "":
+		r.Reason, r.Message = blocked(s.Services, o.refused[""])
+	}
+	stopped := metav1.Condition{Type: v1alpha1.ConditionStopped, Status: metav1.ConditionFalse, Reason: ReasonRunning}
+	if in.end != "" {
+		stopped.Reason = ReasonEnding
+		if o.stopped() {
+			stopped.Status, stopped.Reason = metav1.ConditionTrue, ReasonNoPods
+		}
+	}
+	s.Conditions = conditions(app, now, r, stopped)
+	return s
+}
+
+// phase is Ready while every service answers, also during an update or when the newest order was refused.
+func phase(in intent, serving, made bool) v1alpha1.Phase {
+	switch {
+	case in.end != "":
+		return v1alpha1.PhaseEnding
+	case in.reason == ReasonUnfunded || in.reason == ReasonScaledDown:
+		return v1alpha1.PhaseSuspended
+	case !made:
+		return v1alpha1.PhasePending
+	case serving && in.replicas > 0:
+		return v1alpha1.PhaseReady
+	case in.replicas == 0:
+		return v1alpha1.PhasePending
+	}
+	return v1alpha1.PhaseStarting
+}
+
+// conditions returns the given ones with the times of those in force whose status did not change.
+func conditions(app *v1alpha1.App, now time.Time, own ...metav1.Condition) []metav1.Condition {
+	for i := range own {
+		own[i].ObservedGeneration = app.Generation
+		own[i].LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
+		if old := meta.FindStatusCondition(app.Status.Conditions, own[i].Type); old != nil && old.Status == own[i].Status {
+			own[i].LastTransitionTime = old.LastTransitionTime
+		}
+	}
+	return own
+}
+
+// blocked sums up for the Ready condition what keeps services.
+func blocked(services []v1alpha1.ServiceStatus, refused string) (reason, message string) {
+	if refused != "" {
+		return ReasonBlocked, refused
+	}
+	var all []string
+	for _, s := range services {
+		if s.Blocked != "" {
+			all = append(all, s.Name+": "+s.Blocked)
+		}
+	}
+	if len(all) > 0 {
+		return ReasonBlocked, strings.Join(all, "; ")
+	}
+	return ReasonStarting, "waiting for pods to be ready"
+}
+
+func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o *observed) v1alpha1.ServiceStatus {
+	st := v1alpha1.ServiceStatus{Name: svc.GetName(), Wanted: in.replicas}
+	if in.end != "" {
+		st.Wanted = 0
+	}
+	var newest *corev1.Pod
+	for i := range o.pods {
+		p := &o.pods[i]
+		if p.Labels[v1alpha1.LabelService] != svc.GetName() || !p.DeletionTimestamp.IsZero() {
+			continue
+		}
+		if newest == nil || newest.CreationTimestamp.Before(&p.CreationTimestamp) {
+			newest = p
+		}
+		for _, c := range p.Status.ContainerStatuses {
+			st.Restarts += c.RestartCount
+		}
+	}
+	d := o.deployment(svc.GetName())
+	if d != nil {
+		st.Ready = d.Status.ReadyReplicas
+	}
+	st.Blocked = trim(o.refused[svc.GetName()])
+	if st.Blocked == "" && st.Wanted > 0 && (st.Ready == 0 || (d != nil && d.Status.UpdatedReplicas < d.Status.Replicas)) {
+		st.Blocked = trim(cmp.Or(failure(d), podBlocked(newest, httpPortOf(m, svc))))
+	}
+	return st
+}
+
+// failure is why a Deployment could not even make a pod.
+func failure(d *appsv1.Deployment) string {
+	if d == nil {
+		return ""
+	}
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			return "no pod can be made: " + c.Message
+		}
+	}
+	return ""
+}
+
+// podBlocked says in words what keeps a pod from being ready; empty when it is simply on its way.
+func podBlocked(p *corev1.Pod, httpPort uint32) string {
+	if p == nil {
+		return ""
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return "no machine has room: " + c.Message
+		}
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if why := containerBlocked(c, httpPort); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func containerBlocked(c corev1.ContainerStatus, httpPort uint32) string {
+	last := c.LastTerminationState.Terminated
+	if c.State.Terminated != nil {
+		last = c.State.Terminated
+	}
+	switch w := c.State.Waiting; {
+	case w != nil && slices.Contains([]string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName"}, w.Reason):
+		return "the image can't be pulled: " + w.Message
+	case w != nil && strings.HasSuffix(w.Reason, "Error"):
+		return "the container can't be started: " + w.Reason + ": " + w.Message
+	case last != nil && c.State.Running == nil:
+		return exited(last, c.RestartCount)
+	case c.State.Running != nil && !c.Ready && httpPort != 0 && last == nil:
+		return fmt.Sprintf("it runs, but port %d does not accept connections yet", httpPort)
+	case c.State.Running != nil && !c.Ready && last != nil:
+		return exited(last, c.RestartCount)
+	}
+	return ""
+}
+
+func exited(t *corev1.ContainerStateTerminated, restarts int32) string {
+	why := fmt.Sprintf("it exited with code %d", t.ExitCode)
+	if t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed" {
+		why += " (" + t.Reason + ")"
+	}
+	if restarts > 0 {
+		why += fmt.Sprintf(", restarted %d times", restarts)
+	}
+	if msg := strings.TrimSpace(t.Message); msg != "" {
+		lines := strings.Split(msg, "\n")
+		why += "; it last said: " + strings.TrimSpace(lines[len(lines)-1])
+	}
+	return why
+}
+
+func httpPortOf(m *manifestv1.Manifest, s *manifestv1.Service) uint32 {
+	if m.GetHttp().GetService() == s.GetName() {
+		return m.GetHttp().GetPort()
+	}
+	return 0
+}
+
+// rolled reports whether a service runs as ordered: the newest template, as often as wanted, and nothing else.
+func rolled(d *appsv1.Deployment, wanted int32) bool {
+	return d != nil && d.Status.ObservedGeneration >= d.Generation && replicas(d.Spec.Replicas) == wanted &&
+		d.Status.UpdatedReplicas == wanted && d.Status.ReadyReplicas >= wanted && d.Status.Replicas == wanted
+}
+
+func current(d *appsv1.Deployment) int32 {
+	if d == nil {
+		return 0
+	}
+	return d.Status.Replicas
+}
+
+func replicas(n *int32) int32 {
+	if n == nil {
+		return 1 // the API's default
+	}
+	return *n
+}
+
+// trim makes one bounded line of what may come from a tenant.
+func trim(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > maxBlocked {
+		s = strings.ToValidUTF8(s[:maxBlocked], "") + "…"
+	}
+	return s
+}

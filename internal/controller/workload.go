@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+)
+
+const (
+	defaultGraceSeconds = 10
+	// sharedGroup owns volumes when the manifest names no group: every process of the pod is in it, whatever user its image runs as.
+	sharedGroup = 65532
+)
+
+// service is the name by which the others reach it. One that declares no port is found by its pods' addresses, on any port.
+func (d *desired) service(s *manifestv1.Service) client.Object {
+	meta := d.meta(s.GetName())
+	meta.Labels[v1alpha1.LabelService] = s.GetName()
+	svc := &corev1.Service{
+		TypeMeta:   kind("v1", "Service"),
+		ObjectMeta: meta,
+		Spec: corev1.ServiceSpec{
+			Type:     corev1.ServiceTypeClusterIP,
+			Selector: map[string]string{v1alpha1.LabelApp: d.id, v1alpha1.LabelService: s.GetName()},
+		},
+	}
+	for _, p := range s.GetPorts() {
+		svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{
+			Name:       portName(p),
+			Protocol:   protocol(p),
+			Port:       int32(p.GetNumber()),
+			TargetPort: intstr.FromInt32(int32(p.GetNumber())),
+		})
+	}
+	if len(svc.Spec.Ports) == 0 {
+		svc.Spec.ClusterIP = corev1.ClusterIPNone
+	}
+	return svc
+}
+
+func (d *desired) deployment(s *manifestv1.Service) (client.Object, error) {
+	digest, err := d.serviceDigest(s)
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string]string{v1alpha1.LabelApp: d.id, v1alpha1.LabelService: s.GetName()}
+	meta := d.meta(s.GetName())
+	meta.Labels = labels
+	meta.Annotations = map[string]string{annotationDigest: digest}
+	return &appsv1.Deployment{
+		TypeMeta:   kind("apps/v1", "Deployment"),
+		ObjectMeta: meta,
+		Spec: appsv1.DeploymentSpec{
+			Replicas:             new(int32(0)),
+			RevisionHistoryLimit: new(int32(1)),
+			Selector:             &metav1.LabelSelector{MatchLabels: labels},
+			Strategy:             strategy(s),
+			Template: corev1.PodTemplateSpec{
+				// No pod may vanish before the meter has written down its time.
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Finalizers: []string{v1alpha1.FinalizerMeter}},
+				Spec:       d.pod(s),
+			},
+		},
+	}, nil
+}
+
+// serviceDigest is of everything in the manifest that shapes the service's pods. Salts don't: they are new in each order.
+func (d *desired) serviceDigest(s *manifestv1.Service) (string, error) {
+	c := proto.CloneOf(s)
+	for _, e := range c.GetEnv() {
+		e.Salt = nil
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("encoding service: %w", err)
+	}
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%d\x00", d.httpPort(s))
+	_, _ = h.Write(b)
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func (d *desired) httpPort(s *manifestv1.Service) uint32 {
+	if h := d.manifest.GetHttp(); h.GetService() == s.GetName() {
+		return h.GetPort()
+	}
+	return 0
+}
+
+// strategy: two pods must not write to one volume; without volumes there is no gap between old and new.
+func strategy(s *manifestv1.Service) appsv1.DeploymentStrategy {
+	if len(s.GetMounts()) > 0 {
+		return appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+	}
+	return appsv1.DeploymentStrategy{
+		Type: appsv1.RollingUpdateDeploymentStrategyType,
+		RollingUpdate: &appsv1.RollingUpdateDeployment{
+			MaxSurge: new(intstr.FromInt32(surge)), MaxUnavailable: new(intstr.FromInt32(0)),
+		},
+	}
+}
+
+func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
+	grace := int64(s.GetStopGraceSeconds())
+	if grace == 0 {
+		grace = defaultGraceSeconds
+	}
+	spec := corev1.PodSpec{
+		Containers:                    []corev1.Container{d.container(s)},
+		AutomountServiceAccountToken:  new(false),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: &grace,
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsUser:      s.User,
+			RunAsGroup:     s.Group,
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+	}
+	if d.cfg.UserNamespaces {
+		spec.HostUsers = new(false)
+	}
+	seen := map[string]bool{}
+	for _, m := range s.GetMounts() {
+		if seen[m.GetVolume()] {
+			continue
+		}
+		seen[m.GetVolume()] = true
+		spec.Volumes = append(spec.Volumes, corev1.Volume{
+			Name: m.GetVolume(),
+			VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: m.GetVolume()},
+			},
+		})
+	}
+	if len(spec.Volumes) > 0 {
+		group := int64(sharedGroup)
+		if s.Group != nil {
+			group = s.GetGroup()
+		}
+		spec.SecurityContext.FSGroup = &group
+		// Once is enough: a change of owner over a large volume would delay each start.
+		spec.SecurityContext.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
+	}
+	return spec
+}
+
+func (d *desired) container(s *manifestv1.Service) corev1.Container {
+	c := corev1.Container{
+		Name:            s.GetName(),
+		Image:           d.cfg.ImagePrefix + "/" + d.id + "/" + s.GetName() + "@" + s.GetDigest(),
+		ImagePullPolicy: corev1.PullAlways,
+		Command:         literal(s.GetEntrypoint()),
+		Args:            literal(s.GetCommand()),
+		WorkingDir:      s.GetWorkingDir(),
+		Resources:       reserved(s.GetResources()),
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: new(false),
+			ReadOnlyRootFilesystem:   new(s.GetReadOnly()),
+			Capabilities:             capabilities(),
+		},
+		// What a crashed service last said is the best hint there is.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+	for _, e := range s.GetEnv() {
+		c.Env = append(c.Env, corev1.EnvVar{Name: e.GetName(), Value: escape(e.GetValue())})
+	}
+	for _, p := range s.GetPorts() {
+		c.Ports = append(c.Ports, corev1.ContainerPort{Name: portName(p), Protocol: protocol(p), ContainerPort: int32(p.GetNumber())})
+	}
+	for _, m := range s.GetMounts() {
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.GetVolume(), MountPath: m.GetPath(), ReadOnly: m.GetReadOnly()})
+	}
+	if n := d.httpPort(s); n != 0 {
+		c.ReadinessProbe = &corev1.Probe{
+			ProbeHandler:     corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(int32(n))}},
+			PeriodSeconds:    1,
+			TimeoutSeconds:   1,
+			FailureThreshold: 3,
+		}
+	}
+	return c
+}
+
+// reserved is request and limit alike: what is not limited can't be priced.
+func reserved(r *manifestv1.Resources) corev1.ResourceRequirements {
+	list := corev1.ResourceList{
+		corev1.ResourceCPU:              *resource.NewMilliQuantity(int64(r.GetMilliCpu()), resource.DecimalSI),
+		corev1.ResourceMemory:           *resource.NewQuantity(int64(r.GetMemoryBytes()), resource.BinarySI),
+		corev1.ResourceEphemeralStorage: *resource.NewQuantity(int64(r.GetEphemeralBytes()), resource.BinarySI),
+	}
+	return corev1.ResourceRequirements{Requests: list, Limits: list.DeepCopy()}
+}
+
+// capabilities are what images need that start as root, take over their data directory and step down to a user of their own. All are within
+// Pod Security's baseline.
+func capabilities() *corev1.Capabilities {
+	return &corev1.Capabilities{
+		Drop: []corev1.Capability{"ALL"},
+		Add:  []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"},
+	}
+}
+
+func literal(words []string) []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, escape(w))
+	}
+	return out
+}
+
+// escape keeps Kubernetes from expanding $(NAME), which the publisher did not ask for.
+func escape(s string) string { return strings.ReplaceAll(s, "$", "$$") }
+
+func portName(p *manifestv1.Port) string { return fmt.Sprintf("%s-%d", p.GetProtocol(), p.GetNumber()) }
+
+func protocol(p *manifestv1.Port) corev1.Protocol {
+	if p.GetProtocol() == "udp" {
+		return corev1.ProtocolUDP
+	}
+	return corev1.ProtocolTCP
+}
