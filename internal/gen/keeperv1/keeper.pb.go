@@ -243,7 +243,9 @@ func (*PeerKeyRequest) Descriptor() ([]byte, []int) {
 type PeerKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A private key in libp2p's protobuf form.
-	PrivateKey    []byte `protobuf:"bytes,1,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
+	PrivateKey []byte `protobuf:"bytes,1,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
+	// The address of the voucher key, by which the gateway knows the enclave's own quotes.
+	Signer        []byte `protobuf:"bytes,2,opt,name=signer,proto3" json:"signer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +287,13 @@ func (x *PeerKeyResponse) GetPrivateKey() []byte {
 	return nil
 }
 
+func (x *PeerKeyResponse) GetSigner() []byte {
+	if x != nil {
+		return x.Signer
+	}
+	return nil
+}
+
 var File_apocryph_keeper_v1_keeper_proto protoreflect.FileDescriptor
 
 const file_apocryph_keeper_v1_keeper_proto_rawDesc = "" +
@@ -298,10 +307,11 @@ const file_apocryph_keeper_v1_keeper_proto_rawDesc = "" +
 	"\x05quote\x18\x01 \x01(\v2\x18.apocryph.order.v1.QuoteR\x05quote\"I\n" +
 	"\x11SignQuoteResponse\x124\n" +
 	"\x05quote\x18\x01 \x01(\v2\x1e.apocryph.order.v1.SignedQuoteR\x05quote\"\x10\n" +
-	"\x0ePeerKeyRequest\"2\n" +
+	"\x0ePeerKeyRequest\"J\n" +
 	"\x0fPeerKeyResponse\x12\x1f\n" +
 	"\vprivate_key\x18\x01 \x01(\fR\n" +
-	"privateKey2\x94\x02\n" +
+	"privateKey\x12\x16\n" +
+	"\x06signer\x18\x02 \x01(\fR\x06signer2\x94\x02\n" +
 	"\rKeeperService\x12U\n" +
 	"\bEvidence\x12#.apocryph.keeper.v1.EvidenceRequest\x1a$.apocryph.keeper.v1.EvidenceResponse\x12X\n" +
 	"\tSignQuote\x12$.apocryph.keeper.v1.SignQuoteRequest\x1a%.apocryph.keeper.v1.SignQuoteResponse\x12R\n" +
