@@ -71,7 +71,7 @@ func Run(ctx context.Context, log *slog.Logger, tasks ...Task) error {
 			defer close(r.done)
 			err := t.Run(taskCtx)
 			switch {
-			case err != nil && !(errors.Is(err, context.Canceled) && taskCtx.Err() != nil):
+			case err != nil && (!errors.Is(err, context.Canceled) || taskCtx.Err() == nil):
 				ended <- fmt.Errorf("%s: %w", t.Name, err)
 			case taskCtx.Err() == nil:
 				ended <- fmt.Errorf("%s: ended by itself", t.Name)
@@ -128,7 +128,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		// What did not end by itself in time is cut: a stream that a client keeps open must not keep the process.
 		_ = s.Close()
 	}
-	<-served
+	_ = <-served
 	return nil
 }
 
