@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publisher
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/apocryph/apocryph/internal/appfile"
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/delegation"
+	"github.com/apocryph/apocryph/internal/evidence"
+	"github.com/apocryph/apocryph/internal/fault"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
+	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/quote"
+)
+
+// Order is what Deploy is to do.
+type Order struct {
+	File *appfile.File
+	// Endpoint is the provider's multiaddr; empty means the one that the app is at already.
+	Endpoint string
+	Budget   Budget
+	// DryRun ends after the offer was shown.
+	DryRun bool
+	// Confirm shows an offer and returns nil to accept it, or ErrDeclined.
+	Confirm func(context.Context, *Offer) error
+	// Wait is how long to wait for Ready.
+	Wait time.Duration
+}
+
+// Deployed is what came of a deploy.
+type Deployed struct {
+	App *App
+	// Offer is nil when an app was updated on its open channel.
+	Offer *Offer
+	// Status is nil after a dry run.
+	Status *providerv1.AppStatus
+}
+
+// deployment is one run of Deploy.
+type deployment struct {
+	*Publisher
+	order    Order
+	app      *App
+	manifest *manifestv1.Manifest
+	images   map[string]Image
+	session  *session
+	// first says that the provider had no version of the app before this run.
+	first bool
+}
+
+// Deploy brings an app to a provider, or updates the one of the same name there. Run again after it was interrupted, it goes on where it was.
+func (p *Publisher) Deploy(ctx context.Context, o Order) (*Deployed, error) {
+	unlock, err := p.Store.Lock(o.File.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	d := &deployment{Publisher: p, order: o}
+	if err := d.begin(); err != nil {
+		return nil, err
+	}
+	if err := d.pin(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.meet(ctx); err != nil {
+		return nil, err
+	}
+	defer d.session.Close()
+	offer, err := d.fund(ctx)
+	if err != nil || o.DryRun {
+		return &Deployed{App: d.app, Offer: offer}, err
+	}
+	status, err := d.place(ctx)
+	return &Deployed{App: d.app, Offer: offer, Status: status}, err
+}
+
+// begin finds the app of this name that has not ended, or drafts a new one.
+func (d *deployment) begin() error {
+	name := d.order.File.Name
+	known, err := d.Store.Find(name)
+	switch {
+	case errors.Is(err, ErrNoApp) || (err == nil && (known.ended() || known.Name != name)):
+		d.app = &App{Name: name, Publisher: d.Wallet.Address(), CreatedAt: d.Now().UTC(), Token: d.Token}
+		d.first = true
+		for _, w := range []*Word{&d.app.Salt, &d.app.Seed} {
+			if _, err := rand.Read(w[:]); err != nil {
+				return fmt.Errorf("making a salt: %w", err)
+			}
+		}
+		if d.order.Endpoint == "" {
+			return fault.Hint(errors.New("no provider is named"), "name one with --provider /ip4/…/tcp/…/p2p/… or APOCRYPH_PROVIDER")
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	d.app, d.first = known, known.Stage != StageApplied
+	switch {
+	case known.Stage == StageStopping:
+		return fault.Hint(fmt.Errorf("app %s is being stopped", name), "finish that first: apocryph stop "+name+"; or deploy under another --name")
+	case known.Publisher != d.Wallet.Address():
+		return fault.Hint(fmt.Errorf("app %s belongs to wallet %s, this is %s", name, known.Publisher, d.Wallet.Address()), "use that wallet, or deploy under another --name")
+	case known.Domain() != d.Chain.Domain() || known.Token != d.Token:
+		return fault.Hint(fmt.Errorf("app %s was deployed on another chain, contract or token", name), "use the --rpc, --channels and --token of then, or deploy under another --name")
+	}
+	if d.order.Endpoint == "" {
+		d.order.Endpoint = known.Endpoint
+	}
+	return nil
+}
+
+// pin finds every image and makes the manifest.
+func (d *deployment) pin(ctx context.Context) error {
+	d.images = map[string]Image{}
+	m, err := d.order.File.Manifest(ctx, appfile.Pins{
+		Resolve: func(ctx context.Context, image string) (appfile.Image, error) {
+			found, err := d.Resolve(ctx, image)
+			if err != nil {
+				return appfile.Image{}, err
+			}
+			d.images[image] = found
+			d.report("images", fmt.Sprintf("%s is %s", image, found.Digest))
+			return appfile.Image{Digest: found.Digest, Ports: found.Ports}, nil
+		},
+		Salt: d.salt,
+	})
+	d.manifest = m
+	return err
+}
+
+// salt is secret because the seed is, and the same for the same file.
+func (d *deployment) salt(service, name, value string) []byte {
+	mac := hmac.New(sha256.New, d.app.Seed[:])
+	for _, s := range []string{service, name, value} {
+		_, _ = fmt.Fprintf(mac, "%d:%s", len(s), s)
+	}
+	return mac.Sum(nil)[:16]
+}
+
+// meet connects to the provider and completes the app's identity by what the evidence proved.
+func (d *deployment) meet(ctx context.Context) (err error) {
+	to := provider{endpoint: d.order.Endpoint, domain: d.Chain.Domain(), address: d.app.Provider, trust: d.Trust}
+	if d.app.Simulator != "" {
+		if to, err = d.toApp(d.app); err != nil {
+			return err
+		}
+		to.endpoint = d.order.Endpoint
+	}
+	if d.session, err = d.connect(ctx, to); err != nil {
+		return err
+	}
+	proved := d.session.proved
+	d.report("evidence", fmt.Sprintf("verified: provider %s, %s, measurement %x", proved.Provider, proved.Kind, proved.Measurement[:8]))
+	if proved.Class == evidence.ClassNone {
+		d.tell(Event{Step: "evidence", Warning: true, Message: "this evidence is of a simulator, which protects nothing: the provider's admin can read and change everything of this app"})
+	}
+	if d.app.Peer != nil && string(d.app.Peer) != d.session.Peer {
+		d.session.Close()
+		return fault.Hint(fmt.Errorf("app %s is at another provider", d.app.Name), "leave --provider out to update it there, or deploy under another --name")
+	}
+	a := d.app
+	a.Provider, a.Peer, a.Endpoint = proved.Provider, Bytes(d.session.Peer), d.order.Endpoint
+	a.ChainID, a.Contract = d.session.domain.ChainID, d.session.domain.Contract
+	a.ID = AppID{delegation.NewAppID(a.Publisher, a.Provider, a.Salt)}
+	if proved.Class == evidence.ClassNone && to.trust.Simulator != nil {
+		a.Simulator = to.trust.Simulator.String()
+	}
+	return nil
+}
+
+// fund makes sure that the app has an open channel. It returns the offer, or nil when the channel was open before.
+func (d *deployment) fund(ctx context.Context) (*Offer, error) {
+	if d.app.Stage != "" {
+		open, err := d.isOpen(ctx)
+		if err != nil || open {
+			return nil, err
+		}
+	}
+	offer, err := d.offer(ctx, d.session, d.app, d.manifest)
+	if err != nil {
+		return nil, err
+	}
+	if err := offer.fund(d.order.Budget); err != nil && !d.order.DryRun {
+		return offer, err
+	}
+	if d.order.DryRun {
+		return offer, nil
+	}
+	again, err := d.planned(offer)
+	if err != nil {
+		return offer, err
+	}
+	if err := d.order.Confirm(ctx, offer); err != nil {
+		return offer, err
+	}
+	if !again {
+		if err := d.plan(ctx, offer); err != nil {
+			return offer, err
+		}
+	}
+	return offer, d.open(ctx)
+}
+
+// isOpen reports whether the app's channel is open on chain.
+func (d *deployment) isOpen(ctx context.Context) (bool, error) {
+	s, now, err := d.Chain.State(ctx, d.app.Channel.ID)
+	if err != nil {
+		return false, err
+	}
+	switch status := s.Status(now); status {
+	case channel.Open:
+		if d.app.Stage == StagePlanned {
+			d.app.Stage = StageOpened
+			return true, d.Store.Save(d.app)
+		}
+		return true, nil
+	case channel.None:
+		if d.app.Stage != StagePlanned {
+			return false, fault.Hint(fmt.Errorf("channel %s of app %s is not on this chain", d.app.Channel.ID, d.app.Name), "check --rpc: a chain that was made anew knows nothing of it; deploy under another --name")
+		}
+		return false, nil
+	case channel.Closed:
+		d.app.Stage = StageEnded
+		if err := d.Store.Save(d.app); err != nil {
+			return false, err
+		}
+		return false, fault.Hint(fmt.Errorf("channel %s of app %s is closed, so the app has ended", d.app.Channel.ID, d.app.Name), "run the command again to deploy it anew")
+	default:
+		return false, fault.Hint(fmt.Errorf("channel %s of app %s is under notice", d.app.Channel.ID, d.app.Name), "finish leaving it: apocryph channel withdraw "+d.app.Name)
+	}
+}
+
+// planned reports whether the channel that was planned before can still be opened: then nothing else may be, since its opening may be under way.
+func (d *deployment) planned(offer *Offer) (bool, error) {
+	if d.app.Stage != StagePlanned {
+		return false, nil
+	}
+	_, q, err := d.app.Channel.quote()
+	if err != nil {
+		return false, err
+	}
+	hash, err := manifest.HashOf(d.manifest)
+	if err != nil {
+		return false, err
+	}
+	if quote.Expired(q, d.Now()) != nil || manifest.Hash(q.ManifestHash) != hash {
+		return false, nil
+	}
+	offer.Deposit = d.app.Channel.Deposit
+	offer.Runway = runway(offer.Deposit, offer.Awake)
+	return true, nil
+}
+
+// plan writes down everything about the channel that is about to be opened.
+func (d *deployment) plan(ctx context.Context, offer *Offer) error {
+	block, err := d.Chain.Head(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := offer.channelOn(func(t channel.Terms) channel.ID { return t.ID(d.session.domain) }, block)
+	if err != nil {
+		return err
+	}
+	if d.app.Stage == StagePlanned {
+		d.app.Past = append([]Channel{d.app.Channel}, d.app.Past...)
+	}
+	encoded, err := manifest.Encode(d.manifest)
+	if err != nil {
+		return err
+	}
+	d.app.Channel, d.app.Manifest, d.app.Stage = c, encoded, StagePlanned
+	return d.Store.Save(d.app)
+}
+
+// open opens the planned channel. Whatever the wallet says, what the chain says counts.
+func (d *deployment) open(ctx context.Context) error {
+	c := &d.app.Channel
+	_, terms, err := c.terms()
+	if err != nil {
+		return err
+	}
+	d.report("channel", fmt.Sprintf("opening channel %s", c.ID))
+	tx, openErr := d.Wallet.Open(ctx, terms, c.Deposit)
+	s, now, err := d.Chain.State(context.WithoutCancel(ctx), c.ID)
+	if err != nil {
+		return d.locked(errors.Join(openErr, err))
+	}
+	if s.Status(now) != channel.Open {
+		if openErr == nil {
+			openErr = errors.New("the chain does not show the channel that was opened")
+		}
+		return fault.Hint(fmt.Errorf("opening the channel: %w", openErr), openHint(openErr))
+	}
+	c.OpenTx, d.app.Stage = tx, StageOpened
+	if err := d.Store.Save(d.app); err != nil {
+		return err
+	}
+	d.report("channel", "the channel is open")
+	return ctx.Err()
+}
+
+func openHint(err error) string {
+	if hint := fault.HintOf(err); hint != "" {
+		return hint
+	}
+	return "see what the wallet has with: apocryph wallet show; then run the same command again: it never opens two channels"
+}
+
+// locked says how to go on, or get the money back.
+func (d *deployment) locked(err error) error {
+	name := d.app.Name
+	hint := fmt.Sprintf("run the same command again to go on; or get the money back: apocryph stop %s, and if the provider does not answer: apocryph channel notice %s, then apocryph channel withdraw %s", name, name, name)
+	if inner := fault.HintOf(err); inner != "" {
+		hint = inner + "; " + hint
+	}
+	return fault.Hint(fmt.Errorf("%w: %w", ErrLocked, err), hint)
+}
+
+// place pushes, applies and watches.
+func (d *deployment) place(ctx context.Context) (*providerv1.AppStatus, error) {
+	if err := d.push(ctx); err != nil {
+		return nil, d.afterOpening(ctx, err)
+	}
+	if err := d.apply(ctx); err != nil {
+		return nil, d.afterOpening(ctx, err)
+	}
+	hash, err := manifest.HashOf(d.manifest)
+	if err != nil {
+		return nil, err
+	}
+	status, err := d.untilReady(ctx, hash)
+	switch {
+	case errors.Is(err, errRefused):
+		return status, d.afterOpening(ctx, err)
+	case err != nil:
+		return status, err
+	}
+	d.app.URL = clean(status.Url)
+	return status, d.Store.Save(d.app)
+}
+
+// push sends every image that the provider does not have.
+func (d *deployment) push(ctx context.Context) error {
+	for _, s := range d.manifest.Services {
+		under, err := d.delegate(d.app, forUse())
+		if err != nil {
+			return err
+		}
+		value, err := delegation.EncodeHeader(under)
+		if err != nil {
+			return err
+		}
+		header := http.Header{}
+		header.Set(delegation.Header, value)
+		header.Set(delegation.HeaderSalt, delegation.EncodeSalt(d.app.Salt))
+		to := PushTarget{Transport: d.session.Transport, App: d.app.ID.String(), Service: s.Name, Header: header}
+		err = d.images[s.Image].Push(ctx, to, func(done, total int64) {
+			d.tell(Event{Step: "push", Message: "image of " + s.Name, Done: done, Total: total})
+		})
+		if err != nil {
+			return fmt.Errorf("service %s: %w", s.Name, err)
+		}
+		d.report("push", fmt.Sprintf("the provider has the image of %s", s.Name))
+	}
+	return nil
+}
+
+const (
+	applyPause    = 2 * time.Second
+	applyAttempts = 15
+)
+
+// apply orders the manifest. A provider that does not see the channel yet is asked again for a while.
+func (d *deployment) apply(ctx context.Context) error {
+	hash, err := manifest.HashOf(d.manifest)
+	if err != nil {
+		return err
+	}
+	under, err := d.delegate(d.app, forUse())
+	if err != nil {
+		return err
+	}
+	signed, err := d.statement(d.app, delegation.Statement{Action: orderv1.Action_ACTION_APPLY, ManifestHash: hash}, under)
+	if err != nil {
+		return err
+	}
+	if d.app.Manifest, err = manifest.Encode(d.manifest); err != nil {
+		return err
+	}
+	if err := d.Store.Save(d.app); err != nil {
+		return err
+	}
+	request, err := d.applyRequest(signed)
+	if err != nil {
+		return err
+	}
+	d.report("apply", "ordering app "+d.app.ID.String())
+	for attempt := 1; ; attempt++ {
+		err = d.applyOnce(ctx, request)
+		reason := fault.ReasonOf(err)
+		unseen := reason == providerv1.Reason_REASON_CHANNEL_NOT_FOUND || reason == providerv1.Reason_REASON_CHAIN_UNSEEN
+		if !unseen || attempt == applyAttempts {
+			break
+		}
+		if err := pause(ctx, applyPause); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	d.app.Stage = StageApplied
+	return d.Store.Save(d.app)
+}
+
+func (d *deployment) applyRequest(signed *orderv1.SignedStatement) (*providerv1.ApplyRequest, error) {
+	wire, _, err := d.app.Channel.terms()
+	if err != nil {
+		return nil, err
+	}
+	q, _, err := d.app.Channel.quote()
+	if err != nil {
+		return nil, err
+	}
+	return &providerv1.ApplyRequest{Manifest: proto.CloneOf(d.manifest), AppSalt: d.app.Salt[:], Statement: signed, Terms: wire, Quote: q}, nil
+}
+
+func (d *deployment) applyOnce(ctx context.Context, request *providerv1.ApplyRequest) error {
+	ctx, err := d.authorized(ctx, d.app, forUse())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	if _, err := d.session.RPC.Apply(ctx, request); err != nil {
+		return fmt.Errorf("ordering the app: %w", refusal(err))
+	}
+	return nil
+}
+
+// afterOpening handles a failure with money in the channel. When the provider refused a new app for good, it is asked to release the channel at once.
+func (d *deployment) afterOpening(ctx context.Context, cause error) error {
+	if !d.first || ctx.Err() != nil || (retryable(cause) && !errors.Is(cause, errRefused)) {
+		return d.locked(cause)
+	}
+	d.report("stop", "the provider refused; asking it to release the channel")
+	ctx, cancel := context.WithTimeout(ctx, giveUpTime)
+	defer cancel()
+	r, err := d.end(ctx, d.session, d.app)
+	if err != nil {
+		return d.locked(cause)
+	}
+	return fault.Hint(cause, fmt.Sprintf("the channel is closed and %s base units are back in the wallet; %s", r.Refunded, fault.HintOf(cause)))
+}
+
+// giveUpTime bounds how long a provider that refused an app is given to release the channel.
+const giveUpTime = time.Minute
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/apocryph/apocryph/internal/fault"
+	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
+)
+
+// Status asks the provider how an app is.
+func (p *Publisher) Status(ctx context.Context, a *App) (*providerv1.AppStatus, error) {
+	s, err := p.reach(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	call, err := p.authorized(ctx, a, forUse())
+	if err != nil {
+		return nil, err
+	}
+	call, cancel := context.WithTimeout(call, callTime)
+	defer cancel()
+	answer, err := s.RPC.Status(call, &providerv1.StatusRequest{App: a.ID.AppID[:]})
+	if err != nil {
+		return nil, fmt.Errorf("asking for the status of %s: %w", a.Name, refusal(err))
+	}
+	if answer.Status == nil {
+		return nil, fmt.Errorf("asking for the status of %s: %w: an empty answer", a.Name, ErrUnreachable)
+	}
+	return answer.Status, nil
+}
+
+// LogQuery says which lines are wanted.
+type LogQuery struct {
+	// Service is one service's name; empty means all.
+	Service string
+	Follow  bool
+	// Since leaves out older lines; the zero time leaves out none.
+	Since time.Time
+}
+
+// LogLine is one line that a service wrote.
+type LogLine struct {
+	Service string
+	Time    time.Time
+	Line    []byte
+}
+
+// Logs calls write with each line until there are no more, or, following, until ctx ends.
+func (p *Publisher) Logs(ctx context.Context, a *App, q LogQuery, write func(LogLine) error) error {
+	if err := checkService(a, q.Service); err != nil {
+		return err
+	}
+	s, err := p.reach(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	call, err := p.authorized(ctx, a, forUse())
+	if err != nil {
+		return err
+	}
+	request := &providerv1.LogsRequest{App: a.ID.AppID[:], Service: q.Service, Follow: q.Follow}
+	if !q.Since.IsZero() {
+		request.Since = uint64(max(1, q.Since.Unix()))
+	}
+	stream, err := s.RPC.Logs(call, request)
+	if err != nil {
+		return fmt.Errorf("reading the logs of %s: %w", a.Name, refusal(err))
+	}
+	defer func() { _ = stream.Close() }()
+	for stream.Receive() {
+		m := stream.Msg()
+		if m.Service == "" && len(m.Line) == 0 {
+			continue // a heartbeat
+		}
+		if err := write(LogLine{Service: m.Service, Time: time.Unix(0, int64(min(m.Time, 1<<62))), Line: m.Line}); err != nil {
+			return err
+		}
+	}
+	if err := stream.Err(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("reading the logs of %s: %w", a.Name, refusal(err))
+	}
+	return nil
+}
+
+func checkService(a *App, service string) error {
+	if service == "" {
+		return nil
+	}
+	m, err := manifest.Decode(a.Manifest)
+	if err != nil {
+		return fmt.Errorf("the state of %s: %w", a.Name, err)
+	}
+	for _, s := range m.Services {
+		if s.Name == service {
+			return nil
+		}
+	}
+	return fault.Hint(fmt.Errorf("app %s has no service %q", a.Name, service), "see its services with: apocryph status "+a.Name)
+}
+
+// Bill is an account of an app. Owed was computed here, from the usage that the provider states and the tariff of the channel.
+type Bill struct {
+	Tariff tariff.Tariff
+	Usage  usage.Totals
+	Owed   tariff.Amount
+	// Vouchered is what the enclave has signed, as the provider says.
+	Vouchered tariff.Amount
+	// Claimed and Deposited are from the chain.
+	Claimed, Deposited tariff.Amount
+	// Hourly is the cost per hour at the present rate, Runway how long the deposit lasts at it; 0 while nothing runs.
+	Hourly tariff.Amount
+	Runway time.Duration
+	// AccruedTo is how far usage is counted.
+	AccruedTo time.Time
+	Final     bool
+}
+
+// Bill asks for an app's account. It returns ErrBill when the provider's sum is not usage × tariff.
+func (p *Publisher) Bill(ctx context.Context, a *App) (*Bill, error) {
+	s, err := p.reach(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return p.bill(ctx, s, a, forUse())
+}
+
+func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) (*Bill, error) {
+	call, err := p.authorized(ctx, a, what)
+	if err != nil {
+		return nil, err
+	}
+	call, cancel := context.WithTimeout(call, callTime)
+	defer cancel()
+	answer, err := s.RPC.Bill(call, &providerv1.BillRequest{App: a.ID.AppID[:]})
+	if err != nil {
+		return nil, fmt.Errorf("asking for the bill of %s: %w", a.Name, refusal(err))
+	}
+	b, err := readBill(answer)
+	if err != nil {
+		return nil, fmt.Errorf("the bill of %s: %w: %w", a.Name, ErrBill, err)
+	}
+	if b.Tariff, err = a.Channel.tariff(); err != nil {
+		return nil, err
+	}
+	b.Owed = b.Tariff.Cost(b.Usage)
+	if said, err := tariff.ParseAmount(answer.Owed); err != nil || !said.Equal(b.Owed) {
+		return b, fault.Hint(fmt.Errorf("the provider says that %s base units are owed, usage × tariff is %s: %w", clean(answer.Owed), b.Owed, ErrBill),
+			"end it with: apocryph stop "+a.Name+"; the channel's cap bounds what can be claimed meanwhile")
+	}
+	state, _, err := p.Chain.State(ctx, a.Channel.ID)
+	if err != nil {
+		return nil, err
+	}
+	b.Claimed, b.Deposited = state.Claimed, state.Deposited
+	if left, err := b.Deposited.Sub(b.Owed); err == nil {
+		b.Runway = runway(left, b.Hourly)
+	}
+	return b, nil
+}
+
+func readBill(r *providerv1.BillResponse) (*Bill, error) {
+	b := &Bill{AccruedTo: time.Unix(int64(min(r.AccruedTo, 1<<40)), 0), Final: r.Final}
+	var errs []error
+	quantity := func(to *usage.Quantity, from string) {
+		q, err := usage.ParseQuantity(from)
+		*to = q
+		errs = append(errs, err)
+	}
+	quantity(&b.Usage.CPU, r.CpuMilliSeconds)
+	quantity(&b.Usage.Memory, r.MemoryByteSeconds)
+	quantity(&b.Usage.Ephemeral, r.EphemeralByteSeconds)
+	quantity(&b.Usage.Storage, r.StorageByteSeconds)
+	amount := func(to *tariff.Amount, from string) {
+		if from == "" {
+			return
+		}
+		a, err := tariff.ParseAmount(from)
+		*to = a
+		errs = append(errs, err)
+	}
+	amount(&b.Vouchered, r.Vouchered)
+	amount(&b.Hourly, r.Hourly)
+	return b, errors.Join(errs...)
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/delegation"
+	"github.com/apocryph/apocryph/internal/fault"
+	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
+	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+// Receipt is how an app ended, as the chain has it; Bill is the provider's final account, nil if it could not be had.
+type Receipt struct {
+	App                          *App
+	Token                        Token
+	Deposited, Claimed, Refunded tariff.Amount
+	CloseTx                      string
+	Bill                         *Bill
+}
+
+// Stop ends an app: its volumes are deleted, the provider settles, and what is left comes back. confirm is asked before anything is sent. Run again
+// after it was interrupted, it goes on.
+func (p *Publisher) Stop(ctx context.Context, nameOrID string, confirm func(context.Context, *App) error) (*Receipt, error) {
+	a, err := p.Store.Find(nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := p.Store.Lock(a.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if a, err = p.Store.Find(a.ID.String()); err != nil { // another command may have changed it before the lock
+		return nil, err
+	}
+	s, now, err := p.Chain.State(ctx, a.Channel.ID)
+	if err != nil {
+		return nil, err
+	}
+	switch s.Status(now) {
+	case channel.None:
+		return nil, fault.Hint(fmt.Errorf("app %s has no channel on this chain, so nothing runs and nothing is owed", a.Name), "deploy it, or check --rpc and --channels")
+	case channel.Closed:
+		return p.settled(ctx, a, nil)
+	}
+	if a.Stage != StageStopping && confirm != nil {
+		if err := confirm(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	session, err := p.reach(ctx, a)
+	if err != nil {
+		return nil, fault.Hint(err, leaveHint(a, fault.HintOf(err)))
+	}
+	defer session.Close()
+	r, err := p.end(ctx, session, a)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrBill) {
+		return nil, fault.Hint(fmt.Errorf("%w: %w", ErrLocked, err), leaveHint(a, fault.HintOf(err)))
+	}
+	return r, err
+}
+
+func leaveHint(a *App, first string) string {
+	hint := fmt.Sprintf("run the same command again; if the provider is gone, leave without it: apocryph channel notice %s, and when the notice is over: apocryph channel withdraw %s", a.Name, a.Name)
+	if first != "" {
+		hint = first + "; " + hint
+	}
+	return hint
+}
+
+// end sends the signed stop and follows until the chain shows the channel closed.
+func (p *Publisher) end(ctx context.Context, s *session, a *App) (*Receipt, error) {
+	signed, err := p.signStop(a)
+	if err != nil {
+		return nil, err
+	}
+	call, err := p.authorized(ctx, a, forStop())
+	if err != nil {
+		return nil, err
+	}
+	limited, cancel := context.WithTimeout(call, callTime)
+	defer cancel()
+	if _, err := s.RPC.Stop(limited, &providerv1.StopRequest{Statement: signed}); err != nil && fault.ReasonOf(refusal(err)) != providerv1.Reason_REASON_APP_ENDED {
+		return nil, fmt.Errorf("stopping app %s: %w", a.Name, refusal(err))
+	}
+	p.report("stop", "the provider has the signed stop")
+	if err := p.untilSettled(ctx, s, a); err != nil {
+		return nil, err
+	}
+	if err := p.untilClosed(ctx, a); err != nil {
+		return nil, err
+	}
+	return p.settled(ctx, a, s)
+}
+
+// signStop returns the app's stop, which is signed once and kept.
+func (p *Publisher) signStop(a *App) (*orderv1.SignedStatement, error) {
+	under, err := p.delegate(a, forStop())
+	if err != nil {
+		return nil, err
+	}
+	var signed orderv1.SignedStatement
+	if a.Stage == StageStopping && proto.Unmarshal(a.Stop, &signed) == nil && proto.Equal(signed.Delegation, under) {
+		return &signed, nil
+	}
+	fresh, err := p.statement(a, delegation.Statement{Action: orderv1.Action_ACTION_STOP}, under)
+	if err != nil {
+		return nil, err
+	}
+	if a.Stop, err = proto.Marshal(fresh); err != nil {
+		return nil, fmt.Errorf("encoding the stop: %w", err)
+	}
+	a.Stage = StageStopping
+	return fresh, p.Store.Save(a)
+}
+
+// untilSettled watches until the provider says that the final total is on chain.
+func (p *Publisher) untilSettled(ctx context.Context, s *session, a *App) error {
+	said := ""
+	return p.watch(ctx, s, a, forStop(), func(st *providerv1.AppStatus) (bool, error) {
+		if now := Summary(st); now != said {
+			said = now
+			p.report("settle", now)
+		}
+		settled := condition(st, conditionSettled)
+		return st.Phase == providerv1.Phase_PHASE_ENDED || (settled != nil && settled.Status == isTrue), nil
+	})
+}
+
+const (
+	closedPause    = time.Second
+	closedAttempts = 60
+)
+
+// untilClosed waits for our own endpoint to show what the provider's has shown it.
+func (p *Publisher) untilClosed(ctx context.Context, a *App) error {
+	for attempt := 1; ; attempt++ {
+		s, now, err := p.Chain.State(ctx, a.Channel.ID)
+		if err != nil {
+			return err
+		}
+		if s.Status(now) == channel.Closed {
+			return nil
+		}
+		if attempt == closedAttempts {
+			return fmt.Errorf("the provider says that it has settled, and the chain shows channel %s %s", a.Channel.ID, s.Status(now))
+		}
+		if err := pause(ctx, closedPause); err != nil {
+			return err
+		}
+	}
+}
+
+// settled makes the receipt of a closed channel and checks that it adds up: deposited = claimed + refunded, and no more was claimed than is owed.
+func (p *Publisher) settled(ctx context.Context, a *App, s *session) (*Receipt, error) {
+	st, _, err := p.Chain.State(ctx, a.Channel.ID)
+	if err != nil {
+		return nil, err
+	}
+	closing, err := p.Chain.Closing(ctx, a.Channel.ID, a.Channel.FromBlock)
+	if err != nil {
+		return nil, err
+	}
+	token, err := p.Chain.Token(ctx, a.Token)
+	if err != nil {
+		return nil, err
+	}
+	r := &Receipt{App: a, Token: token, Deposited: st.Deposited, Claimed: closing.Claimed, Refunded: closing.Refunded, CloseTx: closing.Tx}
+	if a.Stage != StageEnded {
+		a.Stage = StageEnded
+		if err := p.Store.Save(a); err != nil {
+			return nil, err
+		}
+	}
+	if s == nil && p.Dial != nil {
+		// The money is back already: the provider's own account of it is worth a look, not a failure.
+		if s, err = p.reach(ctx, a); err == nil {
+			defer s.Close()
+		}
+	}
+	if s != nil {
+		r.Bill, err = p.bill(ctx, s, a, forStop())
+		if errors.Is(err, ErrBill) {
+			return r, err
+		}
+	}
+	if sum := r.Claimed.Add(r.Refunded); !sum.Equal(r.Deposited) || !st.Claimed.Equal(r.Claimed) {
+		return r, fmt.Errorf("channel %s: %s was deposited, %s claimed and %s refunded: %w", a.Channel.ID, r.Deposited, r.Claimed, r.Refunded, ErrBill)
+	}
+	if r.Bill != nil && r.Bill.Final && r.Claimed.Cmp(r.Bill.Owed) > 0 {
+		return r, fmt.Errorf("channel %s: %s was claimed, and usage × tariff is %s: %w", a.Channel.ID, r.Claimed, r.Bill.Owed, ErrBill)
+	}
+	return r, nil
+}
