@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meter
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+)
+
+// gauges show accounts on dashboards. Nothing reads them for money: they are floating point, and gone after a restart.
+type gauges struct {
+	registry *prometheus.Registry
+	totals   *prometheus.GaugeVec
+	open     *prometheus.GaugeVec
+	accrued  *prometheus.GaugeVec
+	apps     map[string]bool
+}
+
+func newGauges() *gauges {
+	g := &gauges{
+		registry: prometheus.NewRegistry(),
+		totals: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "apocryph_usage_total", Help: "What closed intervals used: milli-vCPU seconds or byte seconds.",
+		}, []string{"app", "resource"}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "apocryph_usage_open_intervals", Help: "Pods and volumes that are metered now.",
+		}, []string{"app"}),
+		accrued: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "apocryph_usage_accrued_timestamp_seconds", Help: "Unix time up to which open intervals may be billed.",
+		}, []string{"app"}),
+		apps: map[string]bool{},
+	}
+	g.registry.MustRegister(g.totals, g.open, g.accrued)
+	return g
+}
+
+// Metrics serves the gauges.
+func (m *Meter) Metrics() http.Handler {
+	return promhttp.HandlerFor(m.gauges.registry, promhttp.HandlerOpts{})
+}
+
+func (g *gauges) set(app string, s v1alpha1.UsageStatus) {
+	g.apps[app] = true
+	for resource, text := range map[string]string{
+		"cpu": s.Totals.CPUMilliSeconds, "memory": s.Totals.MemoryByteSeconds,
+		"ephemeral": s.Totals.EphemeralByteSeconds, "storage": s.Totals.StorageByteSeconds,
+	} {
+		if v, err := strconv.ParseFloat(text, 64); err == nil {
+			g.totals.WithLabelValues(app, resource).Set(v)
+		}
+	}
+	g.open.WithLabelValues(app).Set(float64(len(s.Open)))
+	if s.AccruedTo != nil {
+		g.accrued.WithLabelValues(app).Set(float64(s.AccruedTo.Unix()))
+	}
+}
+
+// forgetAllBut drops the gauges of apps that are gone and returns them.
+func (g *gauges) forgetAllBut(known map[string]bool) []string {
+	var gone []string
+	for app := range g.apps {
+		if known[app] {
+			continue
+		}
+		gone = append(gone, app)
+		delete(g.apps, app)
+		for _, v := range []*prometheus.GaugeVec{g.totals, g.open, g.accrued} {
+			v.DeletePartialMatch(prometheus.Labels{"app": app})
+		}
+	}
+	return gone
+}

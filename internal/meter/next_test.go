@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meter_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/meter"
+	"github.com/apocryph/apocryph/internal/usage"
+)
+
+func at(seconds int64) time.Time          { return time.Unix(1_800_000_000+seconds, 0) }
+func stamp(seconds int64) metav1.Time     { return metav1.NewTime(at(seconds)) }
+func stampPtr(seconds int64) *metav1.Time { return new(stamp(seconds)) }
+
+// pod is one of half a vCPU and a kibibyte on machine m, with our finalizer and nothing started.
+func pod(uid string, change ...func(*corev1.Pod)) corev1.Pod {
+	p := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			UID: types.UID(uid), Finalizers: []string{v1alpha1.FinalizerMeter}, Labels: map[string]string{v1alpha1.LabelService: "web"},
+		},
+		Spec: corev1.PodSpec{NodeName: "m", Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{"cpu": resource.MustParse("500m"), "memory": resource.MustParse("1Ki")},
+		}}}},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning},
+	}
+	for _, c := range change {
+		c(&p)
+	}
+	return p
+}
+
+func running(since int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{
+			{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(since)}}},
+		}
+	}
+}
+
+func ran(from, to int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{State: terminated(from, to)}}
+	}
+}
+
+func ranBefore(from, to int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Status.ContainerStatuses[0].LastTerminationState = terminated(from, to) }
+}
+
+func terminated(from, to int64) corev1.ContainerState {
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: stamp(from), FinishedAt: stamp(to)}}
+}
+
+func initRan(from, to int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{State: terminated(from, to)}}
+	}
+}
+
+func deleted(p *corev1.Pod)     { p.DeletionTimestamp = stampPtr(0) }
+func failed(p *corev1.Pod)      { p.Status.Phase = corev1.PodFailed }
+func unscheduled(p *corev1.Pod) { p.Spec.NodeName = "" }
+func unguarded(p *corev1.Pod)   { p.Finalizers = nil }
+
+func claim(uid, size string, change ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
+	c := corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			UID: types.UID(uid), Finalizers: []string{v1alpha1.FinalizerMeter}, Labels: map[string]string{v1alpha1.LabelVolume: "data"},
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{
+			Requests: corev1.ResourceList{"storage": resource.MustParse(size)},
+		}},
+		Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+func openPod(uid string, start int64, accrued *metav1.Time) v1alpha1.Interval {
+	return v1alpha1.Interval{
+		UID: uid, Kind: "Pod", Name: "web", Machine: "m", MilliCPU: 500, MemoryBytes: 1024, Start: stamp(start), AccruedTo: accrued,
+	}
+}
+
+func openVolume(uid string, size, start int64, accrued *metav1.Time) v1alpha1.Interval {
+	return v1alpha1.Interval{UID: uid, Kind: "Volume", Name: "data", StorageBytes: size, Start: stamp(start), AccruedTo: accrued}
+}
+
+// totals of a pod that ran so many seconds.
+func totals(seconds int64) v1alpha1.Totals {
+	return meter.WriteTotals(usage.Rate{MilliCPU: 500, MemoryBytes: 1024}.For(seconds))
+}
+
+func stored(seconds, size int64) v1alpha1.Totals {
+	return meter.WriteTotals(usage.Rate{StorageBytes: size}.For(seconds))
+}
+
+type step struct {
+	state    v1alpha1.UsageStatus
+	pods     []corev1.Pod
+	claims   []corev1.PersistentVolumeClaim
+	beat     int64 // machine m's heartbeat; 0 means none
+	stopped  bool
+	now      int64
+	want     v1alpha1.UsageStatus
+	released []types.UID
+}
+
+func TestNext(t *testing.T) {
+	type status = v1alpha1.UsageStatus
+	zero := totals(0)
+	for name, c := range map[string]step{
+		"nothing is nothing": {now: 100, want: status{Totals: zero}},
+		"a pod that has not started is free": {
+			pods: []corev1.Pod{pod("a")}, beat: 99, now: 100, want: status{Totals: zero},
+		},
+		"a running pod opens at its start and accrues to the heartbeat": {
+			pods: []corev1.Pod{pod("a", running(10))}, beat: 50, now: 100,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+		},
+		"an init container's start is the pod's": {
+			pods: []corev1.Pod{pod("a", running(20), initRan(10, 19))}, now: 100,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, nil)}},
+		},
+		"the last moments are not billed yet": {
+			pods: []corev1.Pod{pod("a", running(10))}, beat: 100, now: 100,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(95))}, AccruedTo: stampPtr(95)},
+		},
+		"without a heartbeat nothing accrues": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", running(10))}, now: 1000,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+		},
+		"an older heartbeat takes nothing back": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", running(10))}, beat: 40, now: 100,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+		},
+		"a restart does not interrupt": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", running(60), ranBefore(10, 55))}, beat: 70, now: 80,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(70))}, AccruedTo: stampPtr(70)},
+		},
+		"a long silence counts when a container ran through it": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", running(10))}, beat: 5000, now: 5010,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(5000))}, AccruedTo: stampPtr(5000)},
+		},
+		"a long silence is free when the container was restarted": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", running(4000), ranBefore(10, 0))}, beat: 5000, now: 5010,
+			want: status{Totals: totals(40), Open: []v1alpha1.Interval{openPod("a", 4000, stampPtr(5000))}, AccruedTo: stampPtr(5000)},
+		},
+		"a long silence is free when nothing runs after it": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", ran(10, 60))}, beat: 5000, now: 5010,
+			want: status{Totals: totals(40), Open: []v1alpha1.Interval{openPod("a", 5000, nil)}, AccruedTo: stampPtr(50)},
+		},
+		"a terminal phase closes": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, nil)}},
+			pods:  []corev1.Pod{pod("a", ran(10, 40), failed)}, now: 100,
+			want: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
+		},
+		"a whole life that nobody saw is written down": {
+			pods: []corev1.Pod{pod("a", ran(10, 40), deleted)}, now: 100,
+			want: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
+		},
+		"a closed pod counts once, however often it is seen": {
+			state: status{Totals: totals(30), ClosedUIDs: []string{"a"}},
+			pods:  []corev1.Pod{pod("a", ran(10, 40), deleted)}, now: 100,
+			want: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
+		},
+		"a closed pod is forgotten when its finalizer is gone": {
+			state: status{Totals: totals(30), ClosedUIDs: []string{"a", "b"}},
+			pods:  []corev1.Pod{pod("a", ran(10, 40), deleted, unguarded), pod("b", ran(10, 40), deleted)}, now: 100,
+			want: status{Totals: totals(30), ClosedUIDs: []string{"b"}}, released: []types.UID{"b"},
+		},
+		"a deleted pod that still runs goes on": {
+			pods: []corev1.Pod{pod("a", running(10), deleted)}, beat: 50, now: 100,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+		},
+		"a deleted pod that never had a machine is free": {
+			pods: []corev1.Pod{pod("a", deleted, unscheduled)}, now: 100, want: status{Totals: zero}, released: []types.UID{"a"},
+		},
+		"a deleted pod that may just be starting is waited for": {
+			pods: []corev1.Pod{pod("a", deleted)}, now: 100, want: status{Totals: zero},
+		},
+		"a failed pod that never started is free": {
+			pods: []corev1.Pod{pod("a", failed)}, now: 100, want: status{Totals: zero}, released: []types.UID{"a"},
+		},
+		"a pod lost with its machine counts as far as is proven": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", running(10), failed, deleted)}, now: 1000,
+			want: status{Totals: totals(40), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+		},
+		"an end never undercuts what was billed": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods:  []corev1.Pod{pod("a", ran(10, 48), failed)}, now: 100,
+			want: status{Totals: totals(40), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+		},
+		"a pod that vanished by force counts as far as is proven": {
+			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)}, now: 100,
+			want: status{Totals: totals(40), AccruedTo: stampPtr(50)},
+		},
+		"a bound volume opens when first seen": {
+			claims: []corev1.PersistentVolumeClaim{claim("v", "4")}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openVolume("v", 4, 100, nil)}},
+		},
+		"an unbound volume is free": {
+			claims: []corev1.PersistentVolumeClaim{claim("v", "4", func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending })},
+			now:    100, want: status{Totals: zero},
+		},
+		"a volume accrues while any machine lives": {
+			state:  status{Open: []v1alpha1.Interval{openVolume("v", 4, 10, nil)}},
+			claims: []corev1.PersistentVolumeClaim{claim("v", "4")}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: []v1alpha1.Interval{openVolume("v", 4, 10, stampPtr(90))}, AccruedTo: stampPtr(90)},
+		},
+		"a volume that grew counts at both sizes": {
+			state:  status{Open: []v1alpha1.Interval{openVolume("v", 4, 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			claims: []corev1.PersistentVolumeClaim{claim("v", "8")}, beat: 90, now: 100,
+			want: status{Totals: stored(80, 4), Open: []v1alpha1.Interval{openVolume("v", 8, 90, nil)}, AccruedTo: stampPtr(90)},
+		},
+		"a deleted volume closes at its deletion": {
+			state:  status{Open: []v1alpha1.Interval{openVolume("v", 4, 10, nil)}},
+			claims: []corev1.PersistentVolumeClaim{claim("v", "4", func(c *corev1.PersistentVolumeClaim) { c.DeletionTimestamp = stampPtr(60) })},
+			now:    100, want: status{Totals: stored(50, 4), ClosedUIDs: []string{"v"}}, released: []types.UID{"v"},
+		},
+		"an account is final when the app stopped and all is closed": {
+			state: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, stopped: true, now: 100,
+			want: status{Totals: totals(30), Final: true},
+		},
+		"an account is not final while a finalizer is left": {
+			state: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, stopped: true, now: 100,
+			pods: []corev1.Pod{pod("a", ran(10, 40), failed)},
+			want: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
+		},
+		"an account is not final while an unbound volume is left": {
+			claims:  []corev1.PersistentVolumeClaim{claim("v", "4", func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending })},
+			stopped: true, now: 100, want: status{Totals: zero},
+		},
+		"a final account never changes": {
+			state: status{Totals: totals(30), Final: true}, pods: []corev1.Pod{pod("a", ran(10, 40), failed)}, now: 100,
+			want: status{Totals: totals(30), Final: true},
+		},
+		"the keeper's part is kept": {
+			state: status{Voucher: &v1alpha1.Voucher{Total: "7"}}, now: 100,
+			want: status{Totals: zero, Voucher: &v1alpha1.Voucher{Total: "7"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			machines := map[string]time.Time{}
+			if c.beat != 0 {
+				machines["m"] = at(c.beat)
+			}
+			before := c.state.DeepCopy()
+			got, released, err := meter.Next(c.state, meter.Observed{Pods: c.pods, Claims: c.claims, Machines: machines, Stopped: c.stopped}, at(c.now))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("account (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.released, released, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("released (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(*before, c.state); diff != "" {
+				t.Errorf("the input was changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNextRefusesAnAccountItCannotRead(t *testing.T) {
+	if _, _, err := meter.Next(v1alpha1.UsageStatus{Totals: v1alpha1.Totals{CPUMilliSeconds: "-1"}}, meter.Observed{}, at(0)); err == nil {
+		t.Error("no error for a negative total")
+	}
+}
+
+// TestTotalsAreTheSameHoweverOftenTheyAreLookedAt plays one pod's life at every distance between looks.
+func TestTotalsAreTheSameHoweverOftenTheyAreLookedAt(t *testing.T) {
+	const start, end = 10, 130
+	for every := int64(1); every <= 150; every++ {
+		var s v1alpha1.UsageStatus
+		var err error
+		for now := int64(0); now < end+2*every; now += every {
+			p := pod("a")
+			switch {
+			case now >= end:
+				p = pod("a", ran(start, end), failed)
+			case now >= start:
+				p = pod("a", running(start))
+			}
+			// The heartbeat is up to ten seconds old.
+			beat := map[string]time.Time{"m": at(now - now%10)}
+			if s, _, err = meter.Next(s, meter.Observed{Pods: []corev1.Pod{p}, Machines: beat}, at(now)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(totals(end-start), s.Totals); diff != "" {
+			t.Errorf("every %d s: totals (-want +got):\n%s", every, diff)
+		}
+	}
+}
+
+func TestRequests(t *testing.T) {
+	list := func(cpu, memory string) corev1.Container {
+		return corev1.Container{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
+			"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory), "ephemeral-storage": resource.MustParse("1"),
+		}}}
+	}
+	got := meter.Requests(&corev1.PodSpec{
+		Containers:     []corev1.Container{list("100m", "10"), list("200m", "20")},
+		InitContainers: []corev1.Container{list("1", "5"), list("250m", "15")},
+		Overhead:       corev1.ResourceList{"cpu": resource.MustParse("10m")},
+	})
+	if diff := cmp.Diff(usage.Rate{MilliCPU: 1010, MemoryBytes: 30, EphemeralBytes: 2}, got); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
