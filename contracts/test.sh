@@ -6,4 +6,5 @@ cd "$(dirname "$0")"
 
 ./install.sh
 node_modules/.bin/forge fmt --check
+node_modules/.bin/forge lint src --deny notes
 exec node_modules/.bin/forge test "$@"

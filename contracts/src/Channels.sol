@@ -25,9 +25,9 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title Channels
 /// @notice All channels of all tokens. It has no owner, can't be upgraded and can't be paused.
-/// @dev Assumes of each token that balances at this contract change only by transfers of exactly the amount asked for. Then
-/// for that token: sum over channels (deposited - claimed, until closed) + sum of credits <= balance of this contract. A token
-/// that breaks this harms the channels in this token and no others.
+/// @dev Assumes of each token that balances at this contract change only by transfers of exactly the amount asked for.
+/// Then for that token: sum over channels (deposited - claimed, until closed) + sum of credits <= balance of this
+/// contract. A token that breaks this harms the channels in this token and no others.
 ///
 /// Assumes of OpenZeppelin: `tryRecover` accepts no malleable signature and never yields address zero without an error;
 /// `trySafeTransfer` doesn't revert, whatever the token does, short of eating all gas.
@@ -78,8 +78,8 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
 
     /* STORAGE */
 
-    /// @dev Domain of ids. Unlike that of signatures it stays as it was at deployment: a chain that splits and changes its id
-    /// must not strand the channels on it.
+    /// @dev Domain of ids. Unlike that of signatures it stays as it was at deployment: a chain that splits and changes
+    /// its id must not strand the channels on it.
     bytes32 private immutable idDomain;
 
     mapping(ChannelId id => State) private channels;
@@ -255,9 +255,10 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
 
     /// @dev What a voucher over `total` can claim now; `channel`, in memory only, becomes what it is after that claim.
     ///
-    /// Seconds of cap are spent, not reset: a claim that needs little leaves the rest to the next one. If they were reset, anyone
-    /// could submit an old voucher just before a release, and the provider would lose what the release was to pay. Rounding up
-    /// favours the publisher, and costs a provider nothing whose vouchers are whole seconds apart and within the cap.
+    /// Seconds of cap are spent, not reset: a claim that needs little leaves the rest to the next one. If they were
+    /// reset, anyone could submit an old voucher just before a release, and the provider would lose what the release
+    /// was to pay. Rounding up favours the publisher, and costs a provider nothing whose vouchers are whole seconds
+    /// apart and within the cap.
     function _spend(State memory channel, uint256 cap, uint256 window, uint256 total)
         private
         view
@@ -283,10 +284,11 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
 
     /// @dev Adds to `parts`, provider last, what each is due when the claimed total goes from `from` to `to`.
     ///
-    /// Each payee in turn gets share/left of what those before left over, rounded down, where `left` is what is unshared of the
-    /// whole; the provider gets the rest. So the first payee's total is floor(total * share), everyone has at least the floor of
-    /// their share at any time, all parts sum to the total, and no part ever shrinks while the total grows (which plain floors
-    /// don't give: with two halves, a total of 1 leaves the provider 1, and a total of 2 leaves nothing).
+    /// Each payee in turn gets share/left of what those before left over, rounded down, where `left` is what is
+    /// unshared of the whole; the provider gets the rest. So the first payee's total is floor(total * share), everyone
+    /// has at least the floor of their share at any time, all parts sum to the total, and no part ever shrinks while
+    /// the total grows (which plain floors don't give: with two halves, a total of 1 leaves the provider 1, and a total
+    /// of 2 leaves nothing).
     function _split(Payment calldata payment, uint256 from, uint256 to, uint256[] memory parts) private pure {
         uint256 count = payment.payees.length;
         uint256 left = ONE;
@@ -313,8 +315,8 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
 
     /// @dev Transfers, or books a credit if the token refuses.
     ///
-    /// Too little gas can't be used to turn a payment into a credit: the call gets 63/64 of the gas, and what is left would not do
-    /// for the booking unless the call had hundreds of thousands.
+    /// Too little gas can't be used to turn a payment into a credit: the call gets 63/64 of the gas, and what is left
+    /// would not do for the booking unless the call had hundreds of thousands.
     function _transfer(address token, address account, uint256 amount) private {
         if (amount == 0 || IERC20(token).trySafeTransfer(account, amount)) return;
 
@@ -491,7 +493,8 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
         return keccak256(abi.encode(PAYMENT_TYPEHASH, payment.token, payment.payout, payeesHash, payment.signer));
     }
 
-    /// @dev Whether `account` signed `digest`. The key is tried first: it is the common case, and asks no other contract.
+    /// @dev Whether `account` signed `digest`. The key is tried first: it is the common case, and asks no other
+    /// contract.
     function _signed(address account, bytes32 digest, bytes calldata signature) private view returns (bool) {
         (address recovered, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (fault == ECDSA.RecoverError.NoError && recovered == account) return true;

@@ -16,7 +16,8 @@ import {
 } from "../src/interfaces/IChannels.sol";
 import {Vm, vm} from "./Vm.sol";
 
-/// @notice The world of every test: a contract, a token, a publisher with money who approved it, a provider and a signer.
+/// @notice The world of every test: a contract, a token, a publisher with money who approved it, a provider and a
+/// signer.
 abstract contract Base {
     uint256 internal constant PUBLISHER_KEY = 0xA11CE;
     uint256 internal constant SIGNER_KEY = 0x516E;
@@ -65,11 +66,27 @@ abstract contract Base {
         id = channels.open(terms, DEPOSIT);
     }
 
-    /// @dev Opens a channel without further payees and lets enough time pass that the rate bounds nothing below 1,000,000.
-    function opened() internal returns (Terms memory terms, ChannelId id) {
-        terms = termsOf(0);
-        id = open(terms);
+    /// @dev A channel in a given state, old enough that the rate bounds no claim within the deposit.
+    function reach(Status status) internal returns (Terms memory terms, ChannelId id) {
+        return reach(status, termsOf(0));
+    }
+
+    function reach(Status status, Terms memory terms) internal returns (Terms memory, ChannelId id) {
+        id = channels.channelId(terms);
+        if (status == Status.None) return (terms, id);
+        open(terms);
         skip(DEPOSIT / CAP);
+        if (status == Status.Notice || status == Status.Ended) {
+            vm.prank(publisher);
+            channels.notice(terms);
+        }
+        if (status == Status.Ended) skip(NOTICE);
+        if (status == Status.Closed) {
+            vm.prank(payout);
+            channels.close(terms);
+        }
+        assertStatus(id, status);
+        return (terms, id);
     }
 
     function skip(uint256 time) internal {
@@ -90,6 +107,25 @@ abstract contract Base {
             total: total,
             signature: sign(SIGNER_KEY, channels.voucherDigest(channels.channelId(terms), total))
         });
+    }
+
+    /// @dev A signature for releasing at `total`.
+    function releaseOf(Terms memory terms, uint256 total) internal view returns (bytes memory) {
+        return sign(SIGNER_KEY, channels.releaseDigest(channels.channelId(terms), total));
+    }
+
+    /// @dev Adds further payees with these shares, at addresses 1001, 1002, …
+    function withPayees(Terms memory terms, uint32[] memory each) internal pure returns (Terms memory) {
+        terms.payment.payees = new Payee[](each.length);
+        for (uint256 i; i < each.length; ++i) {
+            terms.payment.payees[i] = Payee({account: address(uint160(1001 + i)), share: each[i]});
+        }
+        return terms;
+    }
+
+    function shares(uint32 a, uint32 b) internal pure returns (uint32[] memory both) {
+        both = new uint32[](2);
+        (both[0], both[1]) = (a, b);
     }
 
     /// @dev A permit by the publisher for `amount`, good until now.

@@ -12,7 +12,8 @@ struct Payee {
     uint32 share;
 }
 
-/// @notice Who is paid, in what, and on whose word. Usually the same for many channels of a provider, so batches name it once.
+/// @notice Who is paid, in what, and on whose word. Usually the same for many channels of a provider, so batches name
+/// it once.
 /// @dev token   ERC-20 token of the channel
 /// @dev payout  the provider's address: receives what further payees leave, may close
 /// @dev payees  further payees, served in this order
@@ -55,7 +56,8 @@ struct Terms {
 /// @notice The mutable state of a channel: one storage slot.
 /// @dev deposited   all that was ever put in
 /// @dev claimed     all that was ever paid out to provider and payees
-/// @dev spentUntil  the time up to which the cap is used up: what was not claimed since then still can be, up to the window
+/// @dev spentUntil  the time up to which the cap is used up: what was not claimed since then still can be, up to the
+/// window
 /// @dev noticeEnd   0 before notice; when the notice ends; the largest value once the channel is closed
 struct State {
     uint88 deposited;
@@ -101,14 +103,16 @@ struct Permit {
 }
 
 /// @title IChannels
-/// @notice Escrow that pays for apps: a publisher deposits, a provider claims against cumulative vouchers of the enclave,
-/// and each side can leave without the other.
-/// @dev Signatures are EIP-712 with the domain name "Apocryph", version "1", the chain's id and this contract's address:
+/// @notice Escrow that pays for apps: a publisher deposits, a provider claims against cumulative vouchers of the
+/// enclave, and each side can leave without the other.
+/// @dev Signatures are EIP-712 with the domain name "Apocryph", version "1", the chain's id and this contract's
+/// address:
 ///
 /// - `Voucher(bytes32 channel,uint256 total)` and `Release(bytes32 channel,uint256 total)` by the channel's signer;
 /// - `Open(Terms terms,uint256 amount,uint256 deadline)` by the publisher, for opening by somebody else.
 ///
-/// The signer may be a key or an ERC-1271 contract. A signature by the very key always counts, even if its account has code.
+/// The signer may be a key or an ERC-1271 contract. A signature by the very key always counts, even if its account has
+/// code.
 interface IChannels {
     /* EVENTS */
 
@@ -232,7 +236,8 @@ interface IChannels {
 
     /* OPENING AND DEPOSITING */
 
-    /// @notice Opens a channel with a first deposit from the caller, who must be its publisher and have approved `amount`.
+    /// @notice Opens a channel with a first deposit from the caller, who must be its publisher and have approved
+    /// `amount`.
     function open(Terms calldata terms, uint256 amount) external returns (ChannelId id);
 
     /// @notice The same with an ERC-2612 permit. A permit that fails is ignored: the allowance decides.
@@ -240,8 +245,10 @@ interface IChannels {
         external
         returns (ChannelId id);
 
-    /// @notice Opens a channel for its publisher, who signed `Open` over all terms, amount and deadline. Anyone may submit.
-    /// @dev The publisher pays, by allowance or by `permit`, which is ignored if it fails and left out if its deadline is 0.
+    /// @notice Opens a channel for its publisher, who signed `Open` over all terms, amount and deadline. Anyone may
+    /// submit.
+    /// @dev The publisher pays, by allowance or by `permit`, which is ignored if it fails and left out if its deadline
+    /// is 0.
     function openFor(
         Terms calldata terms,
         uint256 amount,
@@ -259,11 +266,13 @@ interface IChannels {
 
     /* CLAIMS */
 
-    /// @notice Pays what a voucher adds to what was claimed before, as far as deposit and rate allow. Anyone may submit.
+    /// @notice Pays what a voucher adds to what was claimed before, as far as deposit and rate allow. Anyone may
+    /// submit.
     /// @return amount What was paid, never zero.
     function claim(Payment calldata payment, Claim calldata item) external returns (uint256 amount);
 
-    /// @notice Claims on several channels of one `Payment`, with one transfer per payee. An item that would revert is skipped.
+    /// @notice Claims on several channels of one `Payment`, with one transfer per payee. An item that would revert is
+    /// skipped.
     /// @return amounts What was paid for each item; zero if it was skipped.
     function claimBatch(Payment calldata payment, Claim[] calldata items) external returns (uint256[] memory amounts);
 
@@ -275,11 +284,14 @@ interface IChannels {
     /// @notice Closes the channel after the notice has ended and refunds the publisher, who must be the caller.
     function withdraw(Terms calldata terms) external;
 
-    /// @notice Closes the channel at what was claimed and refunds the publisher. Only the payout address may, at any time.
+    /// @notice Closes the channel at what was claimed and refunds the publisher. Only the payout address may, at any
+    /// time.
     function close(Terms calldata terms) external;
 
-    /// @notice Pays the signer's final total, as far as deposit and rate allow, closes the channel and refunds the publisher.
-    /// @dev Anyone may submit. A total below what was claimed closes at what was claimed; so does any after the notice's end.
+    /// @notice Pays the signer's final total, as far as deposit and rate allow, closes the channel and refunds the
+    /// publisher.
+    /// @dev Anyone may submit. A total below what was claimed closes at what was claimed; so does any after the
+    /// notice's end.
     function release(Terms calldata terms, uint256 total, bytes calldata signature) external;
 
     /// @notice Pays the caller's credit in `token` to `to`.
@@ -287,7 +299,8 @@ interface IChannels {
 
     /* VIEWS */
 
-    /// @notice The state of a channel. After closing it still tells what was deposited and claimed; the rest was refunded.
+    /// @notice The state of a channel. After closing it still tells what was deposited and claimed; the rest was
+    /// refunded.
     function state(ChannelId id) external view returns (State memory);
 
     /// @notice Where a channel is in its life.

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
+/// @notice A token that refuses to move money to the addresses on its list.
+contract Blocklisting is ERC20 {
+    mapping(address => bool) public blocked;
+
+    constructor() ERC20("Blocklisting", "B") {}
+
+    function mint(address account, uint256 amount) external {
+        _mint(account, amount);
+    }
+
+    function set(address account, bool value) external {
+        blocked[account] = value;
+    }
+
+    function _update(address from, address to, uint256 amount) internal override {
+        require(!blocked[to], "blocked");
+        super._update(from, to, amount);
+    }
+}
+
+/// @notice A token that calls somebody in the middle of each transfer.
+contract Reentrant is ERC20 {
+    address private target;
+    bytes private data;
+    bytes4 public answer;
+
+    constructor() ERC20("Reentrant", "R") {}
+
+    function mint(address account, uint256 amount) external {
+        _mint(account, amount);
+    }
+
+    function arm(address target_, bytes calldata data_) external {
+        (target, data) = (target_, data_);
+    }
+
+    function _update(address from, address to, uint256 amount) internal override {
+        super._update(from, to, amount);
+        if (target == address(0)) return;
+        (bool ok, bytes memory result) = target.call(data);
+        answer = ok ? bytes4(0) : bytes4(result);
+    }
+}
+
+/// @notice An ERC-1271 account that accepts the signatures of one key, until told not to.
+contract Wallet {
+    address private immutable owner;
+    bool public locked;
+
+    constructor(address owner_) {
+        owner = owner_;
+    }
+
+    function lock() external {
+        locked = true;
+    }
+
+    function isValidSignature(bytes32 digest, bytes calldata signature) external view returns (bytes4) {
+        if (!locked && ECDSA.recoverCalldata(digest, signature) == owner) return 0x1626ba7e;
+        return 0xffffffff;
+    }
+}
