@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/apocryph/apocryph/internal/daemon"
+	"github.com/apocryph/apocryph/internal/facade"
+	"github.com/apocryph/apocryph/internal/kube"
+)
+
+// facadeCmd configures the entry for app users.
+type facadeCmd struct {
+	Kubeconfig string `help:"Kubeconfig file; empty in a cluster." type:"path"`
+	Namespace  string `help:"System namespace, where Apps live." default:"apocryph-system"`
+	Metrics    string `help:"Endpoint of metrics and health." default:":9090"`
+
+	Listen string `help:"Endpoint for app users." default:":8080"`
+	// PublicScheme is what apps are told their users came by.
+	PublicScheme string `help:"Scheme at which app users reach the facade." default:"http" enum:"http,https"`
+}
+
+// Run serves until ctx ends.
+func (c *facadeCmd) Run(ctx context.Context, log *slog.Logger) error {
+	config, err := kube.Config(c.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	table := facade.NewTable()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector())
+	status := http.NewServeMux()
+	status.Handle("/healthz", daemon.Health())
+	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+
+	return daemon.Run(ctx, log,
+		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Task{Name: "apps", Run: func(ctx context.Context) error { return facade.Watch(ctx, config, c.Namespace, table) }},
+		daemon.HTTP("facade", c.Listen, facade.Handler(table, c.PublicScheme, log)))
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/apocryph/apocryph/internal/daemon"
+	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/meter"
+)
+
+// meterCmd configures the meter.
+type meterCmd struct {
+	Kubeconfig string `help:"Kubeconfig file; empty in a cluster." type:"path"`
+	Namespace  string `help:"System namespace, where Apps and Usages live." default:"apocryph-system"`
+	Metrics    string `help:"Endpoint of metrics and health." default:":9090"`
+
+	// Tick bounds how far behind a bill is.
+	Tick time.Duration `help:"How often open intervals accrue." default:"30s"`
+}
+
+// Run keeps accounts until ctx ends.
+func (c *meterCmd) Run(ctx context.Context, log *slog.Logger) error {
+	config, err := kube.Config(c.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	cluster, err := kube.Client(config)
+	if err != nil {
+		return err
+	}
+	m := meter.New(cluster, c.Namespace, c.Tick, log)
+	status := http.NewServeMux()
+	status.Handle("/healthz", daemon.Health())
+	status.Handle("/metrics", m.Metrics())
+
+	return daemon.Run(ctx, log,
+		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Task{Name: "meter", Run: m.Run})
+}
