@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/delegation"
+	"github.com/apocryph/apocryph/internal/eip712"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
+	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/quote"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+// Reasons of the condition Verified.
+const (
+	ReasonVerified         = "Verified"
+	ReasonForeignApp       = "ForeignApp"
+	ReasonStatementInvalid = "StatementInvalid"
+	ReasonManifestInvalid  = "ManifestInvalid"
+	ReasonQuoteInvalid     = "QuoteInvalid"
+	ReasonTermsInvalid     = "TermsInvalid"
+	ReasonForeignChannel   = "ForeignChannel"
+	ReasonCapTooSmall      = "CapTooSmall"
+	ReasonStopInvalid      = "StopInvalid"
+	ReasonSequenceInvalid  = "SequenceInvalid"
+	ReasonReplayed         = "Replayed"
+	ReasonChannelChanged   = "ChannelChanged"
+)
+
+// refusal is why an App's spec is not believed.
+type refusal struct {
+	reason string
+	err    error
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+// own is what an order has to be for.
+type own struct {
+	provider delegation.Provider
+	domain   eip712.Domain
+	signer   common.Address
+	check    delegation.CheckPeer
+}
+
+// order is what a spec says once it is verified.
+type order struct {
+	app       delegation.AppID
+	publisher common.Address
+	statement delegation.Statement
+	manifest  *manifestv1.Manifest
+	signed    *orderv1.SignedQuote
+	quote     *orderv1.Quote
+	tariff    tariff.Tariff
+	terms     channel.Terms
+	channel   channel.ID
+	// sequence is the stop's once there is one.
+	sequence uint64
+}
+
+// verify checks an App end to end, without I/O and without believing anything in it that is not signed. The list is the policy; each
+// check builds on those before it.
+func verify(o own, app *v1alpha1.App) (*order, error) {
+	var got order
+	for _, c := range []struct {
+		reason string
+		check  func(own, *v1alpha1.App, *order) error
+	}{
+		{ReasonForeignApp, checkIdentity},
+		{ReasonStatementInvalid, checkStatement},
+		{ReasonManifestInvalid, checkManifest},
+		{ReasonQuoteInvalid, checkSignedQuote},
+		{ReasonTermsInvalid, checkTerms},
+		{ReasonForeignChannel, checkChannel},
+		{ReasonCapTooSmall, checkCap},
+		{ReasonStopInvalid, checkStop},
+		{ReasonSequenceInvalid, checkSequence},
+	} {
+		if err := c.check(o, app, &got); err != nil {
+			return nil, &refusal{c.reason, err}
+		}
+	}
+	return &got, nil
+}
+
+// checkIdentity: the object's name is the hash of publisher, this provider, and salt.
+func checkIdentity(o own, app *v1alpha1.App, got *order) error {
+	salt, err := channel.ParseID(app.Spec.Salt) // the same form: 0x and 64 digits
+	if err != nil {
+		return errors.New("its salt is not 32 bytes in hex")
+	}
+	if !common.IsHexAddress(app.Spec.Publisher) || !common.IsHexAddress(app.Spec.Provider) {
+		return errors.New("publisher or provider is no address")
+	}
+	got.publisher = common.HexToAddress(app.Spec.Publisher)
+	if p := common.HexToAddress(app.Spec.Provider); p != o.provider.Address {
+		return fmt.Errorf("it is for provider %s, this is %s", p, o.provider.Address)
+	}
+	got.app = delegation.NewAppID(got.publisher, o.provider.Address, salt)
+	if got.app.String() != app.Name {
+		return fmt.Errorf("publisher, provider and salt give app id %s", got.app)
+	}
+	return nil
+}
+
+// checkStatement: the publisher's wallet delegated to the peer that ordered this app.
+func checkStatement(o own, app *v1alpha1.App, got *order) error {
+	st, err := statement(o, app.Spec.Statement, got)
+	if err != nil {
+		return err
+	}
+	if st.Action != orderv1.Action_ACTION_APPLY {
+		return errors.New("it orders no app to run")
+	}
+	got.statement, got.sequence = st, st.Sequence
+	return nil
+}
+
+func statement(o own, encoded []byte, got *order) (delegation.Statement, error) {
+	var s orderv1.SignedStatement
+	if err := proto.Unmarshal(encoded, &s); err != nil {
+		return delegation.Statement{}, fmt.Errorf("unreadable: %w", delegation.ErrStatement)
+	}
+	st, err := delegation.VerifyStatement(&s, o.domain, o.provider, o.check)
+	if err != nil {
+		return delegation.Statement{}, err
+	}
+	switch {
+	case st.App != got.app:
+		return delegation.Statement{}, fmt.Errorf("it is about app %s", st.App)
+	case st.Delegation.Publisher != got.publisher:
+		return delegation.Statement{}, fmt.Errorf("it is signed for publisher %s", st.Delegation.Publisher)
+	}
+	return st, nil
+}
+
+// checkManifest: what will run is what was ordered.
+func checkManifest(_ own, app *v1alpha1.App, got *order) error {
+	m, err := manifest.Decode(app.Spec.Manifest)
+	if err != nil {
+		return err
+	}
+	h, err := manifest.HashOf(m)
+	if err != nil {
+		return err
+	}
+	if h != got.statement.ManifestHash {
+		return fmt.Errorf("its hash is %s, and %x was ordered", h, got.statement.ManifestHash)
+	}
+	if h.String() != app.Spec.ManifestHash {
+		return errors.New("the hash beside it is another one")
+	}
+	got.manifest = m
+	return nil
+}
+
+// checkSignedQuote: this enclave offered it, for this provider, chain and contract. That it has expired since does not matter.
+func checkSignedQuote(o own, app *v1alpha1.App, got *order) error {
+	got.signed = &orderv1.SignedQuote{}
+	if err := proto.Unmarshal(app.Spec.Quote, got.signed); err != nil {
+		return fmt.Errorf("unreadable: %w", quote.ErrInvalid)
+	}
+	q, err := quote.Verify(got.signed, o.signer)
+	if err != nil {
+		return err
+	}
+	switch {
+	case common.Address(q.Provider) != o.provider.Address:
+		return errors.New("it is of another provider")
+	case q.ChainId != o.domain.ChainID || common.Address(q.Contract) != o.domain.Contract:
+		return errors.New("it is for another chain or contract")
+	}
+	got.tariff, err = tariff.FromProto(q.Tariff)
+	got.quote = q
+	return err
+}
+
+// checkTerms: the channel's terms are the quote's, for this app and publisher, with the voucher key of this enclave.
+func checkTerms(o own, app *v1alpha1.App, got *order) error {
+	var p orderv1.Terms
+	if err := proto.Unmarshal(app.Spec.Terms, &p); err != nil {
+		return fmt.Errorf("unreadable: %w", channel.ErrTerms)
+	}
+	if err := quote.CheckTerms(got.signed, got.quote, &p); err != nil {
+		return err
+	}
+	t, err := channel.FromProto(&p)
+	if err != nil {
+		return err
+	}
+	id, err := got.tariff.ID()
+	if err != nil {
+		return err
+	}
+	switch {
+	case t.App != got.app || t.Publisher != got.publisher:
+		return errors.New("they are for another app or publisher")
+	case t.Signer != o.signer:
+		return errors.New("they name another voucher signer")
+	case t.Tariff != id || t.Token != got.tariff.Token:
+		return errors.New("they name another tariff or token")
+	}
+	got.terms = t
+	return nil
+}
+
+// checkChannel: the channel that pays is the one of these terms, and the publisher named it.
+func checkChannel(o own, app *v1alpha1.App, got *order) error {
+	got.channel = got.terms.ID(o.domain)
+	switch {
+	case got.channel != got.statement.Channel:
+		return fmt.Errorf("the order names channel %s, the terms are of %s", channel.ID(got.statement.Channel), got.channel)
+	case got.channel.String() != app.Spec.Channel:
+		return fmt.Errorf("the terms are of channel %s", got.channel)
+	}
+	return nil
+}
+
+// checkCap: what the workload can cost can be claimed.
+func checkCap(_ own, _ *v1alpha1.App, got *order) error {
+	if least := quote.Cap(got.tariff, got.manifest); got.terms.Cap.Cmp(least) < 0 {
+		return fmt.Errorf("the channel's cap is %s per second, the manifest needs %s", got.terms.Cap, least)
+	}
+	return nil
+}
+
+// checkStop: if there is a stop, the publisher ordered it, for the same channel, after what runs.
+func checkStop(o own, app *v1alpha1.App, got *order) error {
+	if len(app.Spec.Stop) == 0 {
+		return nil
+	}
+	st, err := statement(o, app.Spec.Stop, got)
+	switch {
+	case err != nil:
+		return err
+	case st.Action != orderv1.Action_ACTION_STOP:
+		return errors.New("it orders no stop")
+	case st.Channel != got.statement.Channel:
+		return errors.New("it names another channel")
+	case st.Sequence <= got.statement.Sequence:
+		return errors.New("it is older than the order in force")
+	}
+	got.sequence = st.Sequence
+	return nil
+}
+
+// checkSequence: the number by which the API server refuses older specs is the signed one.
+func checkSequence(_ own, app *v1alpha1.App, got *order) error {
+	if app.Spec.Sequence < 0 || uint64(app.Spec.Sequence) != got.sequence {
+		return fmt.Errorf("the signed number is %d, the spec says %d", got.sequence, app.Spec.Sequence)
+	}
+	return nil
+}
+
+// checkMemory refuses a spec that is older than one that was verified before, a channel beside the one that vouchers are out on, and
+// the same number for something else.
+func checkMemory(m memory, u *v1alpha1.Usage, got *order) error {
+	if m.order != nil && got.sequence < m.order.sequence {
+		return &refusal{ReasonReplayed, fmt.Errorf("number %d comes after %d", got.sequence, m.order.sequence)}
+	}
+	if m.order != nil && got.sequence == m.order.sequence && !bytes.Equal(got.statement.ManifestHash[:], m.order.statement.ManifestHash[:]) {
+		return &refusal{ReasonReplayed, fmt.Errorf("number %d was used for another manifest", got.sequence)}
+	}
+	on := m.signedOn
+	if u != nil && u.Status.Voucher != nil {
+		if id, err := channel.ParseID(u.Status.Voucher.Channel); err == nil {
+			on = id
+		}
+	}
+	// Usage is one account: on a second channel its total would be due a second time.
+	if on != (channel.ID{}) && on != got.channel {
+		return &refusal{ReasonChannelChanged, fmt.Errorf("usage is billed on channel %s", on)}
+	}
+	return nil
+}

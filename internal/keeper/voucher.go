@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/eip712"
+	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
+)
+
+// owed returns what an account comes to: what is closed, and what is open up to the last second that may be billed.
+func owed(s v1alpha1.UsageStatus, t tariff.Tariff) (tariff.Amount, error) {
+	total, err := totals(s.Totals)
+	if err != nil {
+		return tariff.Amount{}, err
+	}
+	for _, i := range s.Open {
+		if i.AccruedTo == nil {
+			continue
+		}
+		rate := usage.Rate{
+			MilliCPU: i.MilliCPU, MemoryBytes: i.MemoryBytes, EphemeralBytes: i.EphemeralBytes, StorageBytes: i.StorageBytes,
+		}
+		total = total.Add(rate.For(usage.Seconds(i.Start.Time, i.AccruedTo.Time)))
+	}
+	return t.Cost(total), nil
+}
+
+func totals(s v1alpha1.Totals) (usage.Totals, error) {
+	var t usage.Totals
+	for _, f := range []struct {
+		name string
+		from string
+		to   *usage.Quantity
+	}{
+		{"cpu", s.CPUMilliSeconds, &t.CPU},
+		{"memory", s.MemoryByteSeconds, &t.Memory},
+		{"ephemeral storage", s.EphemeralByteSeconds, &t.Ephemeral},
+		{"storage", s.StorageByteSeconds, &t.Storage},
+	} {
+		q, err := usage.ParseQuantity(f.from)
+		if err != nil {
+			return usage.Totals{}, fmt.Errorf("total of %s: %w", f.name, err)
+		}
+		*f.to = q
+	}
+	return t, nil
+}
+
+// account is what decides about the next signature on one channel.
+type account struct {
+	channel channel.ID
+	owed    tariff.Amount
+	final   bool
+	// voucher and release are those already signed, nil if there is none with a good signature.
+	voucher, release *tariff.Amount
+	// signed is the highest total that the keeper remembers to have signed, at signedAt.
+	signed   tariff.Amount
+	signedAt time.Time
+}
+
+// due is what to sign now, and how long to wait before more may be.
+type due struct {
+	voucher, release *tariff.Amount
+	wait             time.Duration
+}
+
+// decide never goes down: the total is the highest of what is owed, what the last voucher says and what is remembered. Vouchers wait
+// for their time; the last one and the release do not, and nothing is signed after a release.
+func decide(a account, every time.Duration, now time.Time) due {
+	if a.release != nil {
+		return due{}
+	}
+	last := a.signed
+	if a.voucher != nil && a.voucher.Cmp(last) > 0 {
+		last = *a.voucher
+	}
+	total := a.owed
+	if total.Cmp(last) < 0 {
+		total = last
+	}
+	missing := a.voucher == nil || a.voucher.Cmp(total) < 0
+	if a.final {
+		d := due{release: &total}
+		if missing && !total.IsZero() {
+			d.voucher = &total
+		}
+		return d
+	}
+	if !missing || total.IsZero() {
+		return due{}
+	}
+	if next := a.signedAt.Add(every); now.Before(next) {
+		return due{wait: next.Sub(now)}
+	}
+	return due{voucher: &total}
+}
+
+// signedTotal returns the total of a voucher or release that an object holds, or nil if its channel or signature is not ours.
+func signedTotal(v *v1alpha1.Voucher, id channel.ID, what func(tariff.Amount) channel.Digester, d eip712.Domain, signer common.Address) *tariff.Amount {
+	if v == nil || v.Channel != id.String() {
+		return nil
+	}
+	total, err := tariff.ParseAmount(v.Total)
+	if err != nil || channel.Verify(what(total), d, v.Signature, signer) != nil {
+		return nil
+	}
+	return &total
+}
+
+func voucherOf(id channel.ID) func(tariff.Amount) channel.Digester {
+	return func(total tariff.Amount) channel.Digester { return channel.Voucher{Channel: id, Total: total} }
+}
+
+func releaseOf(id channel.ID) func(tariff.Amount) channel.Digester {
+	return func(total tariff.Amount) channel.Digester { return channel.Release{Channel: id, Total: total} }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+func TestOwed(t *testing.T) {
+	prices := tariff.Tariff{CPUHour: tariff.Units(3600), StorageGiBHour: tariff.Units(3600)}
+	at := func(s int64) *metav1.Time { v := metav1.Unix(s, 0); return &v }
+	tests := map[string]struct {
+		status v1alpha1.UsageStatus
+		want   uint64
+	}{
+		"nothing used": {v1alpha1.UsageStatus{}, 0},
+		"closed intervals": {
+			v1alpha1.UsageStatus{Totals: v1alpha1.Totals{CPUMilliSeconds: "5000", StorageByteSeconds: "1073741824"}}, 6,
+		},
+		"open intervals up to what may be billed": {v1alpha1.UsageStatus{Open: []v1alpha1.Interval{
+			{MilliCPU: 1000, Start: *at(100), AccruedTo: at(110)},
+			{StorageBytes: 1 << 30, Start: *at(100), AccruedTo: at(103)},
+			{MilliCPU: 1000, Start: *at(100)},
+			{MilliCPU: 1000, Start: *at(100), AccruedTo: at(90)},
+		}}, 13},
+		"fractions of all together, rounded down once": {v1alpha1.UsageStatus{
+			Totals: v1alpha1.Totals{CPUMilliSeconds: "600"},
+			Open:   []v1alpha1.Interval{{MilliCPU: 1300, Start: *at(0), AccruedTo: at(1)}},
+		}, 1},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := owed(tt.status, prices)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := tariff.Units(tt.want); !got.Equal(want) {
+				t.Errorf("owed %s, want %s", got, want)
+			}
+		})
+	}
+	for _, bad := range []string{"-1", "1.5", "x"} {
+		if _, err := owed(v1alpha1.UsageStatus{Totals: v1alpha1.Totals{MemoryByteSeconds: bad}}, prices); err == nil {
+			t.Errorf("a total of %q counts", bad)
+		}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	now := time.Unix(1000, 0)
+	amount := func(n uint64) *tariff.Amount { a := tariff.Units(n); return &a }
+	tests := map[string]struct {
+		account account
+		want    due
+	}{
+		"nothing owed":                      {account{}, due{}},
+		"the first voucher":                 {account{owed: tariff.Units(5)}, due{voucher: amount(5)}},
+		"no more owed than signed":          {account{owed: tariff.Units(5), voucher: amount(5)}, due{}},
+		"more owed, in time":                {account{owed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-10 * time.Second)}, due{voucher: amount(6)}},
+		"more owed, too soon":               {account{owed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-7 * time.Second)}, due{wait: 3 * time.Second}},
+		"less owed than signed":             {account{owed: tariff.Units(4), voucher: amount(5)}, due{}},
+		"less owed than remembered":         {account{owed: tariff.Units(4), signed: tariff.Units(6), signedAt: now.Add(-time.Hour)}, due{voucher: amount(6)}},
+		"remembered more than the object":   {account{owed: tariff.Units(6), signed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-time.Hour)}, due{voucher: amount(6)}},
+		"final does not wait":               {account{owed: tariff.Units(6), voucher: amount(5), signedAt: now, final: true}, due{voucher: amount(6), release: amount(6)}},
+		"final, and the voucher is there":   {account{owed: tariff.Units(5), voucher: amount(5), final: true}, due{release: amount(5)}},
+		"final, and nothing was used":       {account{final: true}, due{release: amount(0)}},
+		"final below what was signed":       {account{owed: tariff.Units(4), voucher: amount(5), final: true}, due{release: amount(5)}},
+		"nothing after a release":           {account{owed: tariff.Units(9), voucher: amount(5), release: amount(5), final: true}, due{}},
+		"nothing after a release, reopened": {account{owed: tariff.Units(9), voucher: amount(5), release: amount(5)}, due{}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := decide(tt.account, 10*time.Second, now)
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(due{})); diff != "" {
+				t.Errorf("due (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
