@@ -66,8 +66,11 @@ func (c Checkout) hash() uint32 {
 // Bin is where built programs lie.
 func (c Checkout) Bin() string { return filepath.Join(c.Root, "build", "bin") }
 
-// Images is where built OCI image layouts lie.
+// Images is the OCI image layout with the images of apps.
 func (c Checkout) Images() string { return filepath.Join(c.Root, "build", "images") }
+
+// SystemImages is the OCI image layout with what runs in the devnet from the start.
+func (c Checkout) SystemImages() string { return filepath.Join(c.Root, "build", "images-system") }
 
 // State is where everything lies that ends with the devnet, but for its logs.
 func (c Checkout) State() string { return filepath.Join(c.Root, "build", "devnet") }

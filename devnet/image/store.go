@@ -4,11 +4,13 @@ package image
 
 import (
 	"archive/tar"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -75,27 +77,66 @@ func Digests(dir string) (map[string]string, error) {
 	return out, nil
 }
 
-// Archive writes the layout in dir as a tar file, the form in which runtimes import images.
-func Archive(dir string, out io.Writer) error {
-	w := tar.NewWriter(out)
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		return addFile(w, path, name)
-	})
+// Archive writes one image of the layout in dir as a tar file, the form in which runtimes import images.
+func Archive(dir, ref string, out io.Writer) error {
+	l, err := layout.FromPath(dir)
 	if err != nil {
-		return fmt.Errorf("archiving images: %w", err)
+		return err
 	}
-	return w.Close()
+	index, err := l.ImageIndex()
+	if err != nil {
+		return err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	only := manifest.DeepCopy()
+	only.Manifests = nil
+	w := tar.NewWriter(out)
+	for _, m := range manifest.Manifests {
+		if m.Annotations[refAnnotation] != ref {
+			continue
+		}
+		only.Manifests = append(only.Manifests, m)
+		if err := addBlobs(w, dir, index, m.Digest); err != nil {
+			return fmt.Errorf("archiving %s: %w", ref, err)
+		}
+	}
+	content, err := json.Marshal(only)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		add(w, "index.json", bytes.NewReader(content), int64(len(content))),
+		addFile(w, dir, "oci-layout"),
+		w.Close())
 }
 
-func addFile(w *tar.Writer, path, name string) error {
-	f, err := os.Open(path)
+// addBlobs adds a manifest and what it names.
+func addBlobs(w *tar.Writer, dir string, index v1.ImageIndex, digest v1.Hash) error {
+	img, err := index.Image(digest)
+	if err != nil {
+		return err
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		return err
+	}
+	blobs := []v1.Hash{digest, m.Config.Digest}
+	for _, layer := range m.Layers {
+		blobs = append(blobs, layer.Digest)
+	}
+	for _, b := range blobs {
+		if err := addFile(w, dir, path.Join("blobs", b.Algorithm, b.Hex)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addFile(w *tar.Writer, dir, name string) error {
+	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return err
 	}
@@ -104,9 +145,13 @@ func addFile(w *tar.Writer, path, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: info.Size(), ModTime: epoch}); err != nil {
+	return add(w, name, f, info.Size())
+}
+
+func add(w *tar.Writer, name string, content io.Reader, size int64) error {
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: size, ModTime: epoch}); err != nil {
 		return err
 	}
-	_, err = io.Copy(w, f)
+	_, err := io.Copy(w, content)
 	return err
 }

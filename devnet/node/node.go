@@ -23,7 +23,6 @@ const (
 	FacadePort  = 30080 // node port of the facade
 	GatewayPort = 30400 // node port of the gateway
 	DNSAddress  = "10.96.0.10"
-	Pause       = "apocryph.network/pause:1"
 
 	serviceAddress = "10.96.0.1"
 	serviceRange   = "10.96.0.0/16"
@@ -43,6 +42,10 @@ type Config struct {
 	APIPort int
 	// Cgroup is the cgroup below which pods live.
 	Cgroup string
+	// Pause is the image that holds pods' namespaces.
+	Pause string
+	// Volumes is the folder of persistent volumes, as the node's programs see it.
+	Volumes string
 	// ChainID is the chain's id.
 	ChainID uint64
 }
@@ -131,7 +134,7 @@ func writeKubeconfig(c Config, file, user, server string) error {
 func render(c Config, from, to string) error {
 	return renderWith(from, filepath.Join(c.Etc, to), map[string]any{
 		"Etc": c.EtcDir, "Bin": c.BinDir, "IP": c.IP, "Cgroup": c.Cgroup, "Name": Name,
-		"DNS": DNSAddress, "Pause": Pause, "PodRange": podRange, "NodePodRange": nodePodRange,
+		"DNS": DNSAddress, "Pause": c.Pause, "PodRange": podRange, "NodePodRange": nodePodRange,
 	})
 }
 

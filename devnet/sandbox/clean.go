@@ -21,7 +21,7 @@ func clean(spec Spec) error {
 	return errors.Join(
 		disconnect(spec.Veth),
 		removeCgroups(spec.Cgroup),
-		detachLoops(filepath.Join(spec.State, "var")),
+		detachLoops(spec.Volumes),
 		removeState(spec.State),
 	)
 }
@@ -52,7 +52,7 @@ func detachLoops(dir string) error {
 	}
 }
 
-// loopsBelow returns the loop devices whose files lie below dir.
+// loopsBelow returns the loop devices whose files lie below dir. The kernel names a file as the mount namespace does that it was opened in.
 func loopsBelow(dir string) ([]string, error) {
 	backing, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	if err != nil {

@@ -38,6 +38,9 @@ func Init(log *slog.Logger) error {
 	if err := os.Setenv("PATH", BinDir+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"); err != nil {
 		return err
 	}
+	if err := os.Setenv("TMPDIR", "/var/tmp"); err != nil { // the machine's /tmp is visible, so keep it clean
+		return err
+	}
 	return newRunner(spec.Parts, log).run()
 }
 
@@ -82,16 +85,16 @@ func mountAll(spec Spec) error {
 	if err := bind(spec.Bin, BinDir); err != nil {
 		return err
 	}
-	if err := mountVar(); err != nil {
+	if err := mountVar(spec.Volumes); err != nil {
 		return err
 	}
 	// So that mounts which one part makes are seen in the namespaces that other parts make.
 	return mount("", "/", "", unix.MS_REC|unix.MS_SHARED)
 }
 
-func mountVar() error {
+func mountVar(volumes string) error {
 	own := filepath.Join(StateDir, "var")
-	for _, dir := range []string{"lib/kubelet", "lib/containerd", "lib/cni", "lib/etcd", "lib/volumes", "log/pods", "log/containers", "cache", "tmp"} {
+	for _, dir := range []string{"lib", "log", "cache", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(own, dir), 0o755); err != nil {
 			return err
 		}
@@ -99,7 +102,10 @@ func mountVar() error {
 	if err := os.Symlink("/run", filepath.Join(own, "run")); err != nil && !os.IsExist(err) {
 		return err
 	}
-	return mount(own, "/var", "", unix.MS_BIND|unix.MS_REC)
+	if err := mount(own, "/var", "", unix.MS_BIND|unix.MS_REC); err != nil {
+		return err
+	}
+	return os.MkdirAll(volumes, 0o700)
 }
 
 func mount(source, target, fsType string, flags uintptr) error {

@@ -48,6 +48,8 @@ type Spec struct {
 	NodeIP netip.Addr `json:"nodeIP"`
 	// Forwards are TCP ports of the machine's loopback that lead to the inside.
 	Forwards []Forward `json:"forwards"`
+	// Volumes is a folder on the inside, of a name that no other sandbox has: the machine's loop devices tell by it whose they are.
+	Volumes string `json:"volumes"`
 	// Parts are started as soon as those they wait for are ready.
 	Parts []Part `json:"parts"`
 }

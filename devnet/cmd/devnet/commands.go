@@ -10,24 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/apocryph/apocryph/devnet/builder"
 	"github.com/apocryph/apocryph/devnet/checkout"
 	"github.com/apocryph/apocryph/devnet/progress"
 	"github.com/apocryph/apocryph/devnet/sandbox"
 )
-
-// upCmd brings the devnet up. A devnet that is up already gets what changed.
-type upCmd struct{}
-
-func (*upCmd) Run(ctx context.Context, co checkout.Checkout) error {
-	p := progress.New(os.Stdout)
-	if !sandbox.Running(co.State()) {
-		if err := start(ctx, co, p); err != nil {
-			return err
-		}
-	}
-	p.Table(os.Stdout)
-	return nil
-}
 
 // downCmd ends the devnet.
 type downCmd struct{}
@@ -64,7 +51,21 @@ func (*statusCmd) Run(co checkout.Checkout) error {
 // buildCmd builds without starting anything.
 type buildCmd struct{}
 
-func (*buildCmd) Run(context.Context, checkout.Checkout) error { return nil }
+func (*buildCmd) Run(ctx context.Context, co checkout.Checkout) error {
+	p := progress.New(os.Stdout)
+	b := &builder.Builder{Checkout: co, Progress: p}
+	if err := builder.InstallMissing(ctx, p); err != nil {
+		return err
+	}
+	if err := buildMachine(ctx, b); err != nil {
+		return err
+	}
+	if err := buildApocryph(ctx, b); err != nil {
+		return err
+	}
+	p.Table(os.Stdout)
+	return nil
+}
 
 // kubeconfigCmd prints where the administrator's kubeconfig lies.
 type kubeconfigCmd struct{}

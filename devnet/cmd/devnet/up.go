@@ -13,7 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/apocryph/apocryph/devnet/builder"
 	"github.com/apocryph/apocryph/devnet/checkout"
+	"github.com/apocryph/apocryph/devnet/image"
 	"github.com/apocryph/apocryph/devnet/node"
 	"github.com/apocryph/apocryph/devnet/progress"
 	"github.com/apocryph/apocryph/devnet/sandbox"
@@ -24,6 +26,73 @@ const chainID = 1337
 
 // startLimit is how long the parts may take to answer.
 const startLimit = 2 * time.Minute
+
+// upCmd brings the devnet up. A devnet that is up already gets what changed.
+type upCmd struct{}
+
+func (*upCmd) Run(ctx context.Context, co checkout.Checkout) error {
+	p := progress.New(os.Stdout)
+	if err := bringUp(ctx, co, p); err != nil {
+		return err
+	}
+	p.Table(os.Stdout)
+	return nil
+}
+
+// bringUp returns when everything answers. What it started itself, it takes down again if it fails.
+func bringUp(ctx context.Context, co checkout.Checkout, p *progress.Progress) error {
+	b := &builder.Builder{Checkout: co, Progress: p}
+	if err := builder.InstallMissing(ctx, p); err != nil {
+		return err
+	}
+	if err := buildMachine(ctx, b); err != nil {
+		return err
+	}
+	fresh := !sandbox.Running(co.State())
+	if fresh {
+		if err := start(ctx, co, p); err != nil {
+			return errors.Join(err, sandbox.Stop(context.WithoutCancel(ctx), co.State()))
+		}
+	}
+	err := fill(ctx, co, b)
+	if err != nil && fresh {
+		err = errors.Join(err, sandbox.Stop(context.WithoutCancel(ctx), co.State()))
+	}
+	return err
+}
+
+// fill builds what runs in the cluster, while its parts start, and installs it.
+func fill(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
+	pid, err := sandbox.InitPID(co.State())
+	if err != nil {
+		return err
+	}
+	runtime := image.Runtime{
+		Client: filepath.Join(co.Bin(), "ctr"),
+		Socket: fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", pid),
+	}
+	return b.Progress.Do("import", "system images", func() error {
+		_, err := runtime.Import(ctx, co.SystemImages())
+		return err
+	})
+}
+
+func buildMachine(ctx context.Context, b *builder.Builder) error {
+	if err := b.Build(ctx, builder.Machine()); err != nil {
+		return err
+	}
+	return b.Pack(ctx, b.Checkout.SystemImages(), b.SystemImages())
+}
+
+func buildApocryph(ctx context.Context, b *builder.Builder) error {
+	if err := b.Build(ctx, builder.Apocryph()); err != nil {
+		return err
+	}
+	if err := b.Pack(ctx, b.Checkout.SystemImages(), b.ProviderImages()); err != nil {
+		return err
+	}
+	return b.Pack(ctx, b.Checkout.Images(), b.AppImages())
+}
 
 // start makes the sandbox and returns when all its parts answer.
 func start(ctx context.Context, co checkout.Checkout, p *progress.Progress) error {
@@ -82,13 +151,14 @@ func newSpec(co checkout.Checkout) (sandbox.Spec, error) {
 	return sandbox.Spec{
 		State: co.State(), Bin: co.Bin(), Hostname: node.Name, Cgroup: co.Cgroup(), Veth: co.Veth(),
 		HostIP: subnets[i].Host, NodeIP: subnets[i].Node, Forwards: forwards,
+		Volumes: "/var/lib/volumes" + co.Cgroup(),
 	}, nil
 }
 
 func nodeConfig(co checkout.Checkout, spec sandbox.Spec) node.Config {
 	return node.Config{
 		Etc: filepath.Join(co.State(), "etc"), EtcDir: sandbox.EtcDir, BinDir: sandbox.BinDir,
-		IP: spec.NodeIP, APIPort: spec.Port("api"), Cgroup: spec.Cgroup, ChainID: chainID,
+		IP: spec.NodeIP, APIPort: spec.Port("api"), Cgroup: spec.Cgroup, ChainID: chainID, Pause: builder.Pause, Volumes: spec.Volumes,
 	}
 }
 
