@@ -3,7 +3,6 @@
 package keeper
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -15,43 +14,13 @@ import (
 	"github.com/apocryph/apocryph/internal/usage"
 )
 
-// owed returns what an account comes to: what is closed, and what is open up to the last second that may be billed.
+// owed returns what an account comes to.
 func owed(s v1alpha1.UsageStatus, t tariff.Tariff) (tariff.Amount, error) {
-	total, err := totals(s.Totals)
+	total, err := usage.Accrued(s)
 	if err != nil {
 		return tariff.Amount{}, err
 	}
-	for _, i := range s.Open {
-		if i.AccruedTo == nil {
-			continue
-		}
-		rate := usage.Rate{
-			MilliCPU: i.MilliCPU, MemoryBytes: i.MemoryBytes, EphemeralBytes: i.EphemeralBytes, StorageBytes: i.StorageBytes,
-		}
-		total = total.Add(rate.For(usage.Seconds(i.Start.Time, i.AccruedTo.Time)))
-	}
 	return t.Cost(total), nil
-}
-
-func totals(s v1alpha1.Totals) (usage.Totals, error) {
-	var t usage.Totals
-	for _, f := range []struct {
-		name string
-		from string
-		to   *usage.Quantity
-	}{
-		{"cpu", s.CPUMilliSeconds, &t.CPU},
-		{"memory", s.MemoryByteSeconds, &t.Memory},
-		{"ephemeral storage", s.EphemeralByteSeconds, &t.Ephemeral},
-		{"storage", s.StorageByteSeconds, &t.Storage},
-	} {
-		q, err := usage.ParseQuantity(f.from)
-		if err != nil {
-			return usage.Totals{}, fmt.Errorf("total of %s: %w", f.name, err)
-		}
-		*f.to = q
-	}
-	return t, nil
 }
 
 // account is what decides about the next signature on one channel.
