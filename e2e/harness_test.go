@@ -99,9 +99,12 @@ func (d *devnet) newPerson(t *testing.T, funded bool) *person {
 	for k, v := range own {
 		p.env = append(p.env, k+"="+v)
 	}
-	address := strings.TrimSpace(p.must("wallet", "new", "--light", "--quiet"))
+	var wallet struct {
+		Address string `json:"address"`
+	}
+	p.mustJSON(&wallet, "wallet", "new", "--light")
 	if funded {
-		cmd := exec.CommandContext(t.Context(), filepath.Join(d.root, "build", "bin", "devnet"), "faucet", address)
+		cmd := exec.CommandContext(t.Context(), filepath.Join(d.root, "build", "bin", "devnet"), "faucet", wallet.Address)
 		cmd.Dir = d.root
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("faucet: %v\n%s", err, out)
