@@ -8,6 +8,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:metadata:annotations="helm.sh/resource-policy=keep"
 // +kubebuilder:resource:path=usages
 // +kubebuilder:printcolumn:name="CPU",type=string,JSONPath=`.status.totals.cpuMilliSeconds`
 // +kubebuilder:printcolumn:name="Accrued",type=date,JSONPath=`.status.accruedTo`

@@ -1,0 +1,137 @@
+{{/* Labels of a component: (dict "root" $ "name" "keeper"). */}}
+{{- define "apocryph.selector" -}}
+app.kubernetes.io/name: apocryph
+app.kubernetes.io/component: {{ .name }}
+{{- end -}}
+
+{{- define "apocryph.labels" -}}
+{{ include "apocryph.selector" . }}
+app.kubernetes.io/part-of: apocryph
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end -}}
+
+{{- define "apocryph.meta" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "apocryph.labels" . | nindent 2 }}
+{{- end -}}
+
+{{/* The one container of a component's pod: (dict "root" $ "name" … "args" (list …) "ports" (dict name number) "mounts" (list …)). */}}
+{{- define "apocryph.container" -}}
+name: {{ .name }}
+image: {{ required "image is needed, with its digest" .root.Values.image | quote }}
+imagePullPolicy: {{ .root.Values.imagePullPolicy }}
+args:
+  - {{ .name }}
+  {{- range .args }}
+  - {{ . | quote }}
+  {{- end }}
+ports:
+  - {name: metrics, containerPort: 9090}
+  {{- range $name, $port := .ports }}
+  - {name: {{ $name }}, containerPort: {{ $port }}}
+  {{- end }}
+  {{- with .extraPorts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+livenessProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 10
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 5
+startupProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 1
+  failureThreshold: 120
+resources:
+  {{- with index .root.Values .name "resources" }}
+  requests: {cpu: {{ .cpu }}, memory: {{ .memory }}, ephemeral-storage: 16Mi}
+  limits: {memory: {{ .memory }}, ephemeral-storage: 64Mi}
+  {{- end }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+terminationMessagePolicy: FallbackToLogsOnError
+{{- with .mounts }}
+volumeMounts:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* What every pod has. */}}
+{{- define "apocryph.pod" -}}
+serviceAccountName: {{ .name }}
+enableServiceLinks: false
+securityContext:
+  {{- if .rootUser }}
+  # Without any capability: it owns its directory on the machine, and nothing else follows from the number.
+  runAsUser: 0
+  runAsGroup: 0
+  {{- else }}
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  {{- end }}
+  seccompProfile: {type: RuntimeDefault}
+terminationGracePeriodSeconds: 15
+containers:
+  - {{- include "apocryph.container" . | nindent 4 }}
+{{- with .volumes }}
+volumes:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* A component's Deployment: one replica, never two at once, because each is the only writer of its part of App and Usage. */}}
+{{- define "apocryph.deployment" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "apocryph.meta" . | nindent 2 }}
+spec:
+  replicas: 1
+  revisionHistoryLimit: 2
+  strategy:
+    {{- if .rolling }}
+    type: RollingUpdate
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+    {{- else }}
+    type: Recreate
+    {{- end }}
+  selector:
+    matchLabels:
+      {{- include "apocryph.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "apocryph.labels" . | nindent 8 }}
+    spec:
+      {{- include "apocryph.pod" . | nindent 6 }}
+{{- end -}}
+
+{{/* The chain's port, from its URL. */}}
+{{- define "apocryph.chainPort" -}}
+{{- $url := urlParse .Values.chain.rpc -}}
+{{- $port := last (splitList ":" $url.host) -}}
+{{- if regexMatch "^[0-9]+$" $port -}}{{ $port }}{{- else if has $url.scheme (list "https" "wss") -}}443{{- else -}}80{{- end -}}
+{{- end -}}
+
+{{/* What gateway and keeper must agree on, as arguments: the chain, the provider, the tariff. */}}
+{{- define "apocryph.offer" -}}
+- --chain-id={{ int64 .Values.chain.id }}
+- --channels={{ required "chain.channels is needed" .Values.chain.channels }}
+- --token-address={{ required "chain.token is needed" .Values.chain.token }}
+- --provider={{ required "provider.address is needed" .Values.provider.address }}
+- --payout={{ .Values.provider.payout | default .Values.provider.address }}
+- --price-cpu-hour={{ int64 .Values.prices.cpuHour }}
+- --price-memory-gib-hour={{ int64 .Values.prices.memoryGibHour }}
+- --price-ephemeral-gib-hour={{ int64 .Values.prices.ephemeralGibHour }}
+- --price-storage-gib-hour={{ int64 .Values.prices.storageGibHour }}
+{{- end -}}
