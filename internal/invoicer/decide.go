@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package invoicer
+
+import (
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
+)
+
+// Reasons of the condition Settled.
+const (
+	ReasonSettled  = "Settled"
+	ReasonSettling = "Settling"
+)
+
+// sight is all that decides about one app's money at one moment.
+type sight struct {
+	now time.Time
+	// seen is the channel, nil if it could not be read.
+	seen *Seen
+	// funds and funded are what was written last, nil at first.
+	funds  *v1alpha1.Funds
+	funded *metav1.Condition
+	// ending says that nothing new will run.
+	ending bool
+
+	terms  channel.Terms
+	prices tariff.Tariff
+	// awake is what is reserved while the app runs, asleep what its volumes do.
+	awake, asleep usage.Rate
+	// owed is what was used so far.
+	owed tariff.Amount
+	// voucher and release are the totals of good signatures.
+	voucher, release *tariff.Amount
+	lastClaim        time.Time
+}
+
+// at is the chain's present: the next block is not earlier than now, and a chain may be ahead of us.
+func (s sight) at() time.Time {
+	if s.seen != nil && s.seen.Time.After(s.now) {
+		return s.seen.Time
+	}
+	return s.now
+}
+
+// status is the channel's, None if it was not read.
+func (s sight) status() channel.Status {
+	if s.seen == nil {
+		return channel.None
+	}
+	return s.seen.Status(s.at())
+}
+
+// left is what remains of the deposit after all that was used or signed away, arrears first.
+func (s sight) left() tariff.Amount {
+	due := s.owed
+	for _, a := range []tariff.Amount{s.seen.Claimed, value(s.voucher), value(s.release)} {
+		if a.Cmp(due) > 0 {
+			due = a
+		}
+	}
+	left, err := s.seen.Deposited.Sub(due)
+	if err != nil {
+		return tariff.Amount{} // arrears
+	}
+	return left
+}
+
+func value(a *tariff.Amount) tariff.Amount {
+	if a == nil {
+		return tariff.Amount{}
+	}
+	return *a
+}
+
+// step is a condition's status, reason and message.
+type step struct {
+	status  metav1.ConditionStatus
+	reason  string
+	message string
+}
+
+// fund returns what Funded should say, nil to leave it as it is.
+func (c Config) fund(s sight) *step {
+	switch s.status() {
+	case channel.None:
+		return c.unseen(s)
+	case channel.Closed:
+		return &step{metav1.ConditionFalse, v1alpha1.ReasonClosed,
+			fmt.Sprintf("the channel is closed: %s claimed, %s refunded", s.seen.Claimed, s.seen.Remaining())}
+	case channel.Ended:
+		return &step{metav1.ConditionFalse, v1alpha1.ReasonNotice, "the publisher's notice ended at " + stamp(s.noticeEnd())}
+	case channel.Open, channel.Notice:
+	}
+	left, reserve := s.left(), c.reserve(s)
+	if left.Cmp(reserve) <= 0 || (exhausted(s.funded) && left.Cmp(reserve.Add(cost(s.prices, s.awake, c.ResumeRunway))) < 0) {
+		return &step{metav1.ConditionFalse, v1alpha1.ReasonExhausted,
+			fmt.Sprintf("%s of %s are left, %s are kept back", left, s.seen.Deposited, reserve)}
+	}
+	if s.status() == channel.Notice {
+		if !s.at().Before(s.noticeEnd().Add(-c.NoticeLead)) {
+			return &step{metav1.ConditionFalse, v1alpha1.ReasonNotice, "stopped, because the publisher's notice ends at " + stamp(s.noticeEnd())}
+		}
+		return &step{metav1.ConditionTrue, v1alpha1.ReasonNotice, "the publisher has given notice until " + stamp(s.noticeEnd())}
+	}
+	if left.Cmp(reserve.Add(cost(s.prices, s.awake, c.LowRunway))) < 0 {
+		return &step{metav1.ConditionTrue, v1alpha1.ReasonLow, "enough for " + s.runway(left, reserve) + " of running"}
+	}
+	return &step{metav1.ConditionTrue, v1alpha1.ReasonFunded, ""}
+}
+
+// unseen is for a channel that can't be read, or is not there though it was seen once. What is known to be unfunded stays so, and what
+// was never seen gets no condition at all.
+func (c Config) unseen(s sight) *step {
+	if s.funds == nil || s.funded == nil || s.funded.Status != metav1.ConditionTrue || s.now.Sub(s.funds.SeenAt.Time) < c.UnseenAfter {
+		return nil
+	}
+	return &step{metav1.ConditionUnknown, v1alpha1.ReasonChainUnseen, "the channel was last seen at " + stamp(s.funds.SeenAt.Time)}
+}
+
+func exhausted(funded *metav1.Condition) bool {
+	return funded != nil && funded.Status == metav1.ConditionFalse && funded.Reason == v1alpha1.ReasonExhausted
+}
+
+// reserve is what is kept back. It is bounded by a quarter of the deposit, so that a small one starts at all.
+func (c Config) reserve(s sight) tariff.Amount {
+	wanted := cost(s.prices, s.awake, c.StopMargin).Add(cost(s.prices, s.asleep, c.VolumeGrace))
+	quarter, err := tariff.NewAmount(new(big.Int).Rsh(s.seen.Deposited.Big(), 2))
+	if err != nil {
+		return wanted
+	}
+	return wanted.Min(quarter)
+}
+
+func cost(t tariff.Tariff, r usage.Rate, d time.Duration) tariff.Amount {
+	return t.CostUp(r.For(int64(d / time.Second)))
+}
+
+// runway is for people.
+func (s sight) runway(left, reserve tariff.Amount) string {
+	spare, err := left.Sub(reserve)
+	hourly := cost(s.prices, s.awake, time.Hour)
+	if err != nil || hourly.IsZero() {
+		return "an unknown time"
+	}
+	seconds := new(big.Int).Mul(spare.Big(), big.NewInt(3600))
+	seconds.Quo(seconds, hourly.Big())
+	return strings.TrimSuffix((time.Duration(seconds.Int64()) * time.Second).Truncate(time.Minute).String(), "0s")
+}
+
+// noticeEnd is when the notice ends; once closed, the chain does not tell any more.
+func (s sight) noticeEnd() time.Time { return time.Unix(int64(s.seen.NoticeEnd), 0) }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// settle returns what Settled should say, nil for nothing.
+func (s sight) settle() *step {
+	switch {
+	case s.status() == channel.Closed:
+		return &step{metav1.ConditionTrue, ReasonSettled, fmt.Sprintf("%s claimed, %s refunded", s.seen.Claimed, s.seen.Remaining())}
+	case s.ending || s.release != nil:
+		return &step{metav1.ConditionFalse, ReasonSettling, "the channel is not closed yet"}
+	}
+	return nil
+}
+
+// report is the field funds, as last written if the channel was not seen.
+func (s sight) report() *v1alpha1.Funds {
+	if s.status() == channel.None {
+		return s.funds
+	}
+	f := &v1alpha1.Funds{
+		Deposited: s.seen.Deposited.String(),
+		Claimed:   s.seen.Claimed.String(),
+		Closed:    s.status() == channel.Closed,
+		Block:     int64(s.seen.Block),
+		SeenAt:    metav1.NewTime(s.at().Truncate(time.Second)),
+	}
+	switch {
+	case f.Closed:
+		f.Refunded = s.seen.Remaining().String()
+		if s.funds != nil {
+			f.NoticeEnd = s.funds.NoticeEnd
+		}
+	case s.seen.NoticeEnd != 0:
+		end := metav1.NewTime(s.noticeEnd())
+		f.NoticeEnd = &end
+	}
+	return f
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package invoicer
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
+)
+
+const closedForEver = 1<<40 - 1
+
+func units(n uint64) *tariff.Amount { a := tariff.Units(n); return &a }
+
+// An app that costs 1 per second awake and nothing asleep, with a deposit of 10 000.
+func baseline() (Config, sight) {
+	now := time.Unix(1_000_000, 0)
+	c := Config{
+		Poll: 15 * time.Second, ClaimEvery: time.Hour, ClaimMin: tariff.Units(10),
+		LowRunway: time.Hour, StopMargin: time.Minute, VolumeGrace: time.Hour, ResumeRunway: 10 * time.Minute,
+		NoticeLead: 5 * time.Minute, UnseenAfter: time.Minute,
+	}
+	return c, sight{
+		now: now,
+		seen: &Seen{
+			State: channel.State{Deposited: tariff.Units(10_000), SpentUntil: uint64(now.Unix()) - 3600},
+			Block: 9, Time: now.Add(-time.Second),
+		},
+		terms:  channel.Terms{Cap: tariff.Units(2), Window: 7200},
+		prices: tariff.Tariff{CPUHour: tariff.Units(3600)},
+		awake:  usage.Rate{MilliCPU: 1000},
+	}
+}
+
+func TestFund(t *testing.T) {
+	const funded, low, out, notice, closedNow, unseen = v1alpha1.ReasonFunded, v1alpha1.ReasonLow, v1alpha1.ReasonExhausted,
+		v1alpha1.ReasonNotice, v1alpha1.ReasonClosed, v1alpha1.ReasonChainUnseen
+	was := func(status metav1.ConditionStatus, reason string) *metav1.Condition {
+		return &metav1.Condition{Type: v1alpha1.ConditionFunded, Status: status, Reason: reason}
+	}
+	seenAgo := func(s *sight, ago time.Duration) {
+		s.seen = nil
+		s.funds = &v1alpha1.Funds{SeenAt: metav1.NewTime(s.now.Add(-ago))}
+	}
+	noticeIn := func(s *sight, d time.Duration) { s.seen.NoticeEnd = uint64(s.now.Add(d).Unix()) }
+	type want struct {
+		status metav1.ConditionStatus
+		reason string
+	}
+	tests := map[string]struct {
+		with func(*sight)
+		want want
+	}{
+		"enough":                       {func(*sight) {}, want{"True", funded}},
+		"an hour beyond the reserve":   {func(s *sight) { s.owed = tariff.Units(10_000 - 3660) }, want{"True", funded}},
+		"less than an hour":            {func(s *sight) { s.owed = tariff.Units(10_000 - 3659) }, want{"True", low}},
+		"a second beyond the reserve":  {func(s *sight) { s.owed = tariff.Units(10_000 - 61) }, want{"True", low}},
+		"only the reserve":             {func(s *sight) { s.owed = tariff.Units(10_000 - 60) }, want{"False", out}},
+		"what vouchers say counts too": {func(s *sight) { s.voucher = units(9_990) }, want{"False", out}},
+		"what was claimed counts too":  {func(s *sight) { s.seen.Claimed = tariff.Units(9_990) }, want{"False", out}},
+		"arrears":                      {func(s *sight) { s.owed = tariff.Units(20_000) }, want{"False", out}},
+		"arrears, and a deposit that covers": {func(s *sight) {
+			s.owed = tariff.Units(20_000)
+			s.seen.Deposited = tariff.Units(30_000)
+			s.funded = was("False", out)
+		}, want{"True", funded}},
+		"exhausted, and a little more":      {func(s *sight) { s.owed = tariff.Units(10_000 - 659); s.funded = was("False", out) }, want{"False", out}},
+		"exhausted, and the minimum runway": {func(s *sight) { s.owed = tariff.Units(10_000 - 660); s.funded = was("False", out) }, want{"True", low}},
+		"a small deposit starts":            {func(s *sight) { s.seen.Deposited = tariff.Units(40) }, want{"True", low}},
+		"and runs to a quarter":             {func(s *sight) { s.seen.Deposited = tariff.Units(40); s.owed = tariff.Units(30) }, want{"False", out}},
+		"volumes' grace is kept":            {func(s *sight) { s.asleep = usage.Rate{MilliCPU: 500}; s.owed = tariff.Units(10_000 - 1860) }, want{"False", out}},
+		"for nothing":                       {func(s *sight) { s.prices = tariff.Tariff{}; s.seen.Deposited = tariff.Units(1) }, want{"True", funded}},
+		"notice":                            {func(s *sight) { noticeIn(s, time.Hour) }, want{"True", notice}},
+		"notice, and exhausted":             {func(s *sight) { noticeIn(s, time.Hour); s.owed = tariff.Units(10_000) }, want{"False", out}},
+		"notice about to end":               {func(s *sight) { noticeIn(s, 5*time.Minute) }, want{"False", notice}},
+		"notice ended":                      {func(s *sight) { noticeIn(s, 0) }, want{"False", notice}},
+		"the chain's clock is ahead":        {func(s *sight) { noticeIn(s, time.Hour); s.seen.Time = s.now.Add(time.Hour) }, want{"False", notice}},
+		"closed":                            {func(s *sight) { s.seen.NoticeEnd = closedForEver }, want{"False", closedNow}},
+		"never seen":                        {func(s *sight) { s.seen = nil }, want{}},
+		"not there yet":                     {func(s *sight) { s.seen.State = channel.State{} }, want{}},
+		"unseen for a moment":               {func(s *sight) { seenAgo(s, 59*time.Second); s.funded = was("True", funded) }, want{}},
+		"unseen for a while":                {func(s *sight) { seenAgo(s, time.Minute); s.funded = was("True", funded) }, want{"Unknown", unseen}},
+		"seen once, and not there now": {func(s *sight) {
+			seenAgo(s, time.Minute)
+			s.funded, s.seen = was("True", low), &Seen{Time: s.now}
+		}, want{"Unknown", unseen}},
+		"exhausted, and unseen":  {func(s *sight) { seenAgo(s, time.Hour); s.funded = was("False", out) }, want{}},
+		"closed, and unseen":     {func(s *sight) { seenAgo(s, time.Hour); s.funded = was("False", closedNow) }, want{}},
+		"unseen, and seen again": {func(s *sight) { s.funded = was("Unknown", unseen) }, want{"True", funded}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, s := baseline()
+			tt.with(&s)
+			var got want
+			if step := c.fund(s); step != nil {
+				got = want{step.status, step.reason}
+			}
+			if got != tt.want {
+				t.Errorf("Funded is %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCollect(t *testing.T) {
+	tests := map[string]struct {
+		with func(*Config, *sight)
+		want action
+	}{
+		"nothing signed":              {func(*Config, *sight) {}, action{again: 15 * time.Second}},
+		"a voucher, never claimed":    {func(_ *Config, s *sight) { s.voucher = units(100) }, action{claim: true, again: 15 * time.Second}},
+		"a voucher below the minimum": {func(_ *Config, s *sight) { s.voucher = units(9) }, action{again: 15 * time.Second}},
+		"claimed a moment ago":        {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-59*time.Minute) }, action{again: 15 * time.Second}},
+		"claimed an hour ago":         {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-time.Hour) }, action{claim: true, again: 15 * time.Second}},
+		"the window is short": {func(_ *Config, s *sight) {
+			s.voucher, s.lastClaim, s.terms.Window = units(100), s.now.Add(-10*time.Minute), 1200
+		}, action{claim: true, again: 15 * time.Second}},
+		"everything claimed":     {func(_ *Config, s *sight) { s.voucher, s.seen.Claimed = units(100), tariff.Units(100) }, action{again: 15 * time.Second}},
+		"the deposit is used up": {func(_ *Config, s *sight) { s.voucher, s.seen.Claimed = units(10_100), tariff.Units(10_000) }, action{again: 15 * time.Second}},
+		"notice, with time": {func(_ *Config, s *sight) {
+			s.voucher, s.lastClaim, s.seen.NoticeEnd = units(100), s.now, uint64(s.now.Unix()+3600)
+		}, action{again: 15 * time.Second}},
+		"notice, the last chance": {func(_ *Config, s *sight) {
+			s.voucher, s.lastClaim, s.seen.NoticeEnd = units(1), s.now, uint64(s.now.Unix()+300)
+		}, action{claim: true, again: 15 * time.Second}},
+		"notice over": {func(_ *Config, s *sight) { s.voucher, s.seen.NoticeEnd = units(100), uint64(s.now.Unix()) }, action{again: 15 * time.Second}},
+		"closed": {func(_ *Config, s *sight) {
+			s.voucher, s.release, s.seen.NoticeEnd = units(100), units(100), closedForEver
+		}, action{}},
+		"unseen":                       {func(_ *Config, s *sight) { s.voucher, s.seen = units(100), nil }, action{again: 15 * time.Second}},
+		"a release":                    {func(_ *Config, s *sight) { s.voucher, s.release = units(100), units(100) }, action{release: true, again: 15 * time.Second}},
+		"a release of nothing":         {func(_ *Config, s *sight) { s.release = units(0) }, action{release: true, again: 15 * time.Second}},
+		"a release above the deposit":  {func(_ *Config, s *sight) { s.release, s.seen.Deposited = units(5000), tariff.Units(100) }, action{release: true, again: 15 * time.Second}},
+		"a release below what is paid": {func(_ *Config, s *sight) { s.release, s.seen.Claimed = units(50), tariff.Units(60) }, action{release: true, again: 15 * time.Second}},
+		// 3600 s × 2 = 7200 can be had now.
+		"the cap holds the release back, shortly": {func(_ *Config, s *sight) { s.voucher, s.release = units(7210), units(7210) }, action{again: 6 * time.Second}},
+		"the cap holds the release back, longer":  {func(_ *Config, s *sight) { s.voucher, s.release = units(8000), units(8000) }, action{again: 15 * time.Second}},
+		"the window is full": {func(_ *Config, s *sight) {
+			s.voucher, s.release, s.terms.Window = units(8000), units(8000), 3600
+		}, action{claim: true, again: 15 * time.Second}},
+		"held back, and the notice ends": {func(_ *Config, s *sight) {
+			s.voucher, s.release, s.seen.NoticeEnd = units(8000), units(8000), uint64(s.now.Unix()+60)
+		}, action{release: true, again: 15 * time.Second}},
+		"a release after the notice": {func(_ *Config, s *sight) { s.release, s.seen.NoticeEnd = units(8000), uint64(s.now.Unix()-1) }, action{release: true, again: 15 * time.Second}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, s := baseline()
+			tt.with(&c, &s)
+			if diff := cmp.Diff(tt.want, c.collect(s), cmp.AllowUnexported(action{})); diff != "" {
+				t.Errorf("action (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReport(t *testing.T) {
+	_, s := baseline()
+	at := func(sec int64) *metav1.Time { v := metav1.Unix(sec, 0); return &v }
+	old := &v1alpha1.Funds{Deposited: "1", Claimed: "1", NoticeEnd: at(77), SeenAt: *at(1)}
+	tests := map[string]struct {
+		with func(*sight)
+		want *v1alpha1.Funds
+	}{
+		"open":              {func(*sight) {}, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}},
+		"notice":            {func(s *sight) { s.seen.NoticeEnd = 1_000_100 }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(1_000_100)}},
+		"closed":            {func(s *sight) { s.seen.NoticeEnd, s.seen.Claimed = closedForEver, tariff.Units(1) }, &v1alpha1.Funds{Deposited: "10000", Claimed: "1", Refunded: "9999", Closed: true, Block: 9, SeenAt: *at(1_000_000)}},
+		"closed by notice":  {func(s *sight) { s.funds, s.seen.NoticeEnd = old, closedForEver }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Refunded: "10000", Closed: true, Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(77)}},
+		"unseen":            {func(s *sight) { s.funds, s.seen = old, nil }, old},
+		"gone":              {func(s *sight) { s.funds, s.seen.State = old, channel.State{} }, old},
+		"never seen so far": {func(s *sight) { s.seen = nil }, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := s
+			seen := *s.seen
+			s.seen = &seen
+			tt.with(&s)
+			if diff := cmp.Diff(tt.want, s.report()); diff != "" {
+				t.Errorf("funds (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package invoicer brings vouchers to the chain and says what the chain holds for each app.
+//
+// It has no authority: anyone may submit what the keeper signed, and its own key is worth only its gas. For each App it reads the
+// channel, claims the newest voucher now and then, submits the release when there is one, and writes the conditions Funded and Settled and
+// the field funds, which are its alone.
+//
+// Not seeing is not knowing. A chain that can't be read changes nothing at first, then makes Funded unknown, and how long apps go on
+// like that is the controller's decision; a channel that was seen and is missing now counts as not seen. Only what was read
+// on chain suspends an app (too little left, notice about to end) or settles it (closed), and closed is for ever. Money that is owed comes first: what
+// a deposit is worth is what is left of it after all that was used.
+package invoicer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	ctrlcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/eip712"
+	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+// ErrConfig says that a Config can't be used.
+var ErrConfig = errors.New("bad configuration of the invoicer")
+
+const (
+	// statusOwner is this package's name as a writer of statuses.
+	statusOwner = "invoicer"
+	workers     = 4
+)
+
+// Seen is a channel's state in one block.
+type Seen struct {
+	channel.State
+	Block uint64
+	// Time is the block's.
+	Time time.Time
+}
+
+// chain is the Channels contract with a wallet that pays for gas; package evm has one. Claim and Release return when the transaction
+// took effect, and an error if it is not known to have.
+type chain interface {
+	State(ctx context.Context, id channel.ID) (Seen, error)
+	Claim(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error
+	Release(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error
+}
+
+// Config is when to act. Times that are zero mean at once, never or nothing, as is natural for each.
+type Config struct {
+	// Namespace is where App and Usage objects live.
+	Namespace string
+	// Domain is the chain and the Channels contract.
+	Domain eip712.Domain
+
+	// Poll is the time between two looks at a channel.
+	Poll time.Duration
+	// ClaimEvery is the time between two claims on a channel, ClaimMin the least that is worth one.
+	ClaimEvery time.Duration
+	ClaimMin   tariff.Amount
+
+	// LowRunway is when funds are called low.
+	LowRunway time.Duration
+	// StopMargin of running and VolumeGrace of volumes alone are kept back from the deposit, but never more than a quarter of it: what
+	// accrues until the pods are gone, and what the volumes cost while the publisher makes up their mind.
+	StopMargin, VolumeGrace time.Duration
+	// ResumeRunway is the runway beyond that with which an exhausted app starts again.
+	ResumeRunway time.Duration
+	// NoticeLead is how long before a notice ends the app stops, so that the last voucher is claimed in time.
+	NoticeLead time.Duration
+	// UnseenAfter is for how long a channel may not be read before Funded becomes unknown.
+	UnseenAfter time.Duration
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Namespace == "":
+		return fmt.Errorf("no namespace: %w", ErrConfig)
+	case c.Domain.ChainID == 0 || c.Domain.Contract == common.Address{}:
+		return fmt.Errorf("no chain or contract: %w", ErrConfig)
+	case c.Poll <= 0:
+		return fmt.Errorf("looking every %s: %w", c.Poll, ErrConfig)
+	}
+	return nil
+}
+
+// Invoicer claims. It is safe for concurrent use.
+type Invoicer struct {
+	cfg   Config
+	chain chain
+	log   *slog.Logger
+	now   func() time.Time
+	count counters
+
+	mu sync.Mutex
+	// claimed is when each app's channel was last claimed on; forgotten at a restart, which at worst costs one early claim.
+	claimed map[string]time.Time
+}
+
+// New returns an invoicer, or ErrConfig.
+func New(cfg Config, c chain, log *slog.Logger) (*Invoicer, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return &Invoicer{cfg: cfg, chain: c, log: log, now: time.Now, count: newCounters(), claimed: map[string]time.Time{}}, nil
+}
+
+// Metrics serves the invoicer's metrics and those of its reconciler.
+func (i *Invoicer) Metrics() http.Handler {
+	return promhttp.HandlerFor(prometheus.Gatherers{i.count.registry, metrics.Registry}, promhttp.HandlerOpts{})
+}
+
+// Run looks after all apps until ctx ends.
+func (i *Invoicer) Run(ctx context.Context, rc *rest.Config) error {
+	mgr, err := ctrl.NewManager(rc, ctrl.Options{
+		Scheme:  kube.Scheme(),
+		Logger:  logr.FromSlogHandler(i.log.Handler()),
+		Metrics: server.Options{BindAddress: "0"}, // Metrics serves them
+		Cache:   cache.Options{DefaultNamespaces: map[string]cache.Config{i.cfg.Namespace: {}}},
+	})
+	if err != nil {
+		return fmt.Errorf("making the invoicer's manager: %w", err)
+	}
+	err = ctrl.NewControllerManagedBy(mgr).
+		Named(statusOwner).
+		// Statuses change all the time, our own among them; what matters of the chain is polled.
+		For(&v1alpha1.App{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Usage{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: released})).
+		WithOptions(ctrlcontroller.Options{MaxConcurrentReconciles: workers}).
+		Complete(&reconciler{Invoicer: i, client: mgr.GetClient()})
+	if err != nil {
+		return fmt.Errorf("making the invoicer's reconciler: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+func (i *Invoicer) lastClaim(app string) time.Time {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.claimed[app]
+}
+
+func (i *Invoicer) noteClaim(app string, at time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.claimed[app] = at
+}
+
+func (i *Invoicer) forget(app string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.claimed, app)
+}
