@@ -19,7 +19,6 @@ import (
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/daemon"
 	"github.com/apocryph/apocryph/internal/delegation"
-	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/evm"
 	"github.com/apocryph/apocryph/internal/fault"
 	"github.com/apocryph/apocryph/internal/gateway"
@@ -27,7 +26,6 @@ import (
 	"github.com/apocryph/apocryph/internal/gen/keeperv1/keeperv1connect"
 	"github.com/apocryph/apocryph/internal/kube"
 	"github.com/apocryph/apocryph/internal/p2p"
-	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
 )
 
@@ -36,6 +34,9 @@ const keeperWait = time.Second
 
 // gatewayCmd configures the gateway. Its peer key comes from the keeper, so that evidence names it.
 type gatewayCmd struct {
+	ChainFlags
+	OfferFlags
+
 	// Listen are multiaddrs without a peer id.
 	Listen []string `help:"Where to listen for publishers, as multiaddrs." default:"/ip4/0.0.0.0/tcp/4001,/ip4/0.0.0.0/udp/4001/quic-v1"`
 
@@ -49,18 +50,7 @@ type gatewayCmd struct {
 	Imagestore      string `help:"URL of the image store's push endpoint." default:"http://imagestore:7200"`
 	ImagestoreToken string `help:"File with the token for the image store." default:"/var/run/secrets/apocryph/imagestore/token" type:"path"`
 
-	RPC          string         `name:"rpc" help:"URL of the chain's JSON-RPC endpoint." required:""`
-	ChainID      uint64         `help:"The chain's id." required:""`
-	Channels     common.Address `help:"Address of the Channels contract." required:""`
-	TokenAddress common.Address `help:"Address of the token that prices are in." required:""`
-	Provider     common.Address `help:"The provider's address." required:""`
-	Payout       common.Address `help:"Where claims are paid." required:""`
-
-	// Prices in base units of the token.
-	PriceCPUHour          tariff.Amount `name:"price-cpu-hour" help:"Price of a vCPU for an hour." required:""`
-	PriceMemoryGiBHour    tariff.Amount `name:"price-memory-gib-hour" help:"Price of a GiB of memory for an hour." required:""`
-	PriceEphemeralGiBHour tariff.Amount `name:"price-ephemeral-gib-hour" help:"Price of a GiB of ephemeral storage for an hour." required:""`
-	PriceStorageGiBHour   tariff.Amount `name:"price-storage-gib-hour" help:"Price of a GiB of volume for an hour." required:""`
+	RPC string `name:"rpc" help:"URL of the chain's JSON-RPC endpoint." required:""`
 
 	Window    time.Duration `help:"How much unused cap can be claimed at once." default:"24h"`
 	Notice    time.Duration `help:"Notice that publishers give." default:"24h"`
@@ -134,16 +124,15 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 
 func (c *gatewayCmd) config(peer string, signer common.Address) gateway.Config {
 	return gateway.Config{
-		Namespace: c.Namespace,
-		Provider:  delegation.Provider{Address: c.Provider, Peer: peer},
-		Signer:    signer,
-		Domain:    eip712.Domain{ChainID: c.ChainID, Contract: c.Channels},
-		Payout:    c.Payout,
-		Tariff: tariff.Tariff{
-			Token: c.TokenAddress, CPUHour: c.PriceCPUHour, MemoryGiBHour: c.PriceMemoryGiBHour,
-			EphemeralGiBHour: c.PriceEphemeralGiBHour, StorageGiBHour: c.PriceStorageGiBHour,
-		},
-		Window: c.Window, Notice: c.Notice, QuoteLife: c.QuoteLife,
+		Namespace:  c.Namespace,
+		Provider:   delegation.Provider{Address: c.Provider, Peer: peer},
+		Signer:     signer,
+		Domain:     c.domain(),
+		Payout:     c.Payout,
+		Tariff:     c.tariff(),
+		Window:     c.Window,
+		Notice:     c.Notice,
+		QuoteLife:  c.QuoteLife,
 		HostDomain: c.Domain,
 		PerApp: usage.Rate{
 			MilliCPU: c.MaxMilliCPU, MemoryBytes: c.MaxMemoryBytes, EphemeralBytes: c.MaxEphemeralBytes, StorageBytes: c.MaxStorageBytes,

@@ -66,18 +66,19 @@ type offered struct {
 func (g *Gateway) offer(c *caller, id delegation.AppID, m *manifestv1.Manifest, o offered) *orderv1.Quote {
 	pods, volumes := manifest.Rate(m)
 	awake := pods.Add(volumes)
-	publisher := c.delegation.Publisher
+	// Copies: a message must not share the configuration's memory.
+	cfg, tariffID, publisher := g.cfg, g.tariffID, c.delegation.Publisher
 	// A free offer still needs a cap: a channel without one could not be opened.
 	upTo := atLeastOne(quote.Cap(g.cfg.Tariff, m))
 	return &orderv1.Quote{
-		Provider: g.cfg.Provider.Address[:],
+		Provider: cfg.Provider.Address[:],
 		Tariff:   g.cfg.Tariff.Proto(),
 		Terms: &orderv1.Terms{
 			Publisher: publisher[:],
 			App:       id[:],
-			Payout:    g.cfg.Payout[:],
-			Token:     g.cfg.Tariff.Token[:],
-			Tariff:    g.tariffID[:],
+			Payout:    cfg.Payout[:],
+			Token:     cfg.Tariff.Token[:],
+			Tariff:    tariffID[:],
 			Cap:       upTo.Bytes(),
 			Window:    uint64(g.cfg.Window / time.Second),
 			Notice:    uint64(g.cfg.Notice / time.Second),
@@ -89,7 +90,7 @@ func (g *Gateway) offer(c *caller, id delegation.AppID, m *manifestv1.Manifest, 
 		HourlyAsleep:   g.hourly(volumes).Bytes(),
 		Host:           o.host,
 		ChainId:        g.cfg.Domain.ChainID,
-		Contract:       g.cfg.Domain.Contract[:],
+		Contract:       cfg.Domain.Contract[:],
 	}
 }
 

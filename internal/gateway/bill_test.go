@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+)
+
+func TestBill(t *testing.T) {
+	at := func(s int64) *metav1.Time { v := metav1.NewTime(time.Unix(1_800_000_000+s, 0)); return &v }
+	half := v1alpha1.Interval{UID: "a", Kind: "Pod", MilliCPU: 500, Start: *at(0), AccruedTo: at(10)}
+	type essence struct{ CPU, Owed, Vouchered, Claimed, Deposited, Hourly string }
+	seconds := func(n uint64) *uint64 { return &n }
+	for what, c := range map[string]struct {
+		usage  v1alpha1.UsageStatus
+		funds  *v1alpha1.Funds
+		want   essence
+		runway *uint64
+	}{
+		"nothing used":                {v1alpha1.UsageStatus{}, nil, essence{"0", "0", "0", "0", "0", "0"}, nil},
+		"closed and open up to where": {v1alpha1.UsageStatus{Totals: v1alpha1.Totals{CPUMilliSeconds: "1000"}, Open: []v1alpha1.Interval{half}}, nil, essence{"6000", "6000", "0", "0", "0", "1800000"}, nil},
+		"with funds": {
+			v1alpha1.UsageStatus{Open: []v1alpha1.Interval{half}, Voucher: &v1alpha1.Voucher{Total: "4000"}},
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "3000"}, essence{"5000", "5000", "4000", "3000", "10000", "1800000"}, seconds(10),
+		},
+		"nothing left": {
+			v1alpha1.UsageStatus{Totals: v1alpha1.Totals{CPUMilliSeconds: "20000"}, Open: []v1alpha1.Interval{half}},
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "3000"}, essence{"25000", "25000", "0", "3000", "10000", "1800000"}, seconds(0),
+		},
+		"not started to accrue": {v1alpha1.UsageStatus{Open: []v1alpha1.Interval{{MilliCPU: 1}}}, nil, essence{"0", "0", "0", "0", "0", "3600"}, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			app := w.accept(nil)
+			app.Status.Funds = c.funds
+			if c.usage.Voucher != nil {
+				c.usage.Voucher.Channel = app.Spec.Channel
+			}
+			b, err := bill(app, c.usage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := essence{b.CpuMilliSeconds, b.Owed, b.Vouchered, b.Claimed, b.Deposited, b.Hourly}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.runway, b.RunwaySeconds); diff != "" {
+				t.Errorf("runway (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBillBeforeTheMeter(t *testing.T) {
+	w := newWorld(t)
+	w.accept(nil)
+	id := w.app(w.publisher)
+	b, err := (server{w.g}).Bill(w.as(w.publisher), &providerv1.BillRequest{App: id[:]})
+	if err != nil || b.Owed != "0" || b.Final {
+		t.Errorf("got %v, %v", b, err)
+	}
+}
