@@ -63,7 +63,7 @@ func (s service) SignQuote(ctx context.Context, r *keeperv1.SignQuoteRequest) (*
 	return &keeperv1.SignQuoteResponse{Quote: signed}, nil
 }
 
-// PeerKey hands out the libp2p identity.
+// PeerKey hands out the libp2p identity, and which voucher key signs.
 func (s service) PeerKey(context.Context, *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error) {
 	return &keeperv1.PeerKeyResponse{PrivateKey: bytes.Clone(s.k.cfg.Keys.peer), Signer: s.k.cfg.Keys.Signer().Bytes()}, nil
 }

@@ -79,6 +79,9 @@ func TestPeerKeyIsTheOneInEvidence(t *testing.T) {
 	if peerOf(t, key) != w.keeper.cfg.Keys.Peer() {
 		t.Error("another peer's key")
 	}
+	if common.BytesToAddress(r.Signer) != w.keeper.cfg.Keys.Signer() {
+		t.Error("another voucher key")
+	}
 }
 
 func TestSignQuote(t *testing.T) {

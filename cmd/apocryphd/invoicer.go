@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/daemon"
+	"github.com/apocryph/apocryph/internal/evm"
+	"github.com/apocryph/apocryph/internal/invoicer"
+	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+// invoicerCmd configures when vouchers are claimed and what counts as funded.
+type invoicerCmd struct {
+	ChainFlags
+
+	Kubeconfig string `help:"Kubeconfig file; empty in a cluster." type:"path"`
+	Namespace  string `help:"System namespace, where Apps and Usages live." default:"apocryph-system"`
+	Metrics    string `help:"Endpoint of metrics and health." default:":9090"`
+
+	RPC string `name:"rpc" help:"URL of the chain's JSON-RPC endpoint." required:""`
+	// GasKeyFile holds 64 hex digits. The key pays for transactions and can do nothing else.
+	GasKeyFile string `help:"File with the private key that pays for gas." default:"/var/run/secrets/apocryph/gas/key" type:"path"`
+
+	Poll       time.Duration `help:"Time between two looks at a channel." default:"15s"`
+	ClaimEvery time.Duration `help:"Time between two claims on a channel." default:"1h"`
+	ClaimMin   tariff.Amount `help:"Least amount that is worth a claim, in base units." default:"1"`
+
+	LowRunway    time.Duration `help:"Runway below which funds are called low." default:"1h"`
+	StopMargin   time.Duration `help:"Running time kept back from the deposit." default:"1m"`
+	VolumeGrace  time.Duration `help:"Time of volumes alone kept back from the deposit." default:"1h"`
+	ResumeRunway time.Duration `help:"Runway with which an exhausted app starts again." default:"10m"`
+	NoticeLead   time.Duration `help:"How long before a notice ends the app stops." default:"10m"`
+	UnseenAfter  time.Duration `help:"How long a channel may go unread before Funded becomes unknown." default:"1m"`
+}
+
+// Run claims and watches until ctx ends.
+func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
+	ctrllog.SetLogger(logr.FromSlogHandler(log.Handler()))
+	text, err := daemon.ReadSecret(c.GasKeyFile)
+	if err != nil {
+		return err
+	}
+	key, err := crypto.HexToECDSA(strings.TrimPrefix(text, "0x"))
+	if err != nil {
+		return fmt.Errorf("%s does not hold a private key of 64 hex digits", c.GasKeyFile) // the cause could quote it
+	}
+	chain := &escrow{url: c.RPC, config: evm.Config{ChainID: c.ChainID, Channels: c.Channels}, key: key}
+	// A wrong chain is a mistake to be told at once; one that is away may come back, and apps are told so meanwhile.
+	if _, err := chain.connect(ctx); err != nil && !errors.Is(err, evm.ErrUnavailable) {
+		return err
+	}
+	defer chain.close()
+	config, err := kube.Config(c.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	i, err := invoicer.New(invoicer.Config{
+		Namespace: c.Namespace, Domain: c.domain(),
+		Poll: c.Poll, ClaimEvery: c.ClaimEvery, ClaimMin: c.ClaimMin,
+		LowRunway: c.LowRunway, StopMargin: c.StopMargin, VolumeGrace: c.VolumeGrace, ResumeRunway: c.ResumeRunway,
+		NoticeLead: c.NoticeLead, UnseenAfter: c.UnseenAfter,
+	}, chain, log)
+	if err != nil {
+		return err
+	}
+	log.Info("gas key loaded", "address", crypto.PubkeyToAddress(key.PublicKey))
+	status := http.NewServeMux()
+	status.Handle("/healthz", daemon.Health())
+	status.Handle("/metrics", i.Metrics())
+
+	return daemon.Run(ctx, log,
+		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Task{Name: "invoicer", Run: func(ctx context.Context) error { return i.Run(ctx, config) }})
+}
+
+// escrow is the Channels contract for the invoicer. It connects when it is first needed and the chain is there.
+type escrow struct {
+	url    string
+	config evm.Config
+	key    *ecdsa.PrivateKey
+
+	mu     sync.Mutex
+	wallet *evm.Wallet
+}
+
+func (e *escrow) connect(ctx context.Context) (*evm.Wallet, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wallet != nil {
+		return e.wallet, nil
+	}
+	client, err := evm.Dial(ctx, e.url, e.config)
+	if err != nil {
+		return nil, err
+	}
+	e.wallet = evm.NewWallet(client, e.key)
+	return e.wallet, nil
+}
+
+func (e *escrow) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wallet != nil {
+		e.wallet.Client.Close()
+	}
+}
+
+// State reads a channel.
+func (e *escrow) State(ctx context.Context, id channel.ID) (invoicer.Seen, error) {
+	w, err := e.connect(ctx)
+	if err != nil {
+		return invoicer.Seen{}, err
+	}
+	s, err := w.State(ctx, id)
+	return invoicer.Seen{State: s.State, Block: s.Block.Number, Time: s.Block.Time}, err
+}
+
+// Claim claims a voucher.
+func (e *escrow) Claim(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error {
+	w, err := e.connect(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = w.Claim(ctx, evm.Claim{Terms: t, Total: total, Signature: signature})
+	return err
+}
+
+// Release submits a release.
+func (e *escrow) Release(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error {
+	w, err := e.connect(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = w.Release(ctx, evm.Claim{Terms: t, Total: total, Signature: signature})
+	return err
+}
