@@ -43,19 +43,13 @@ func bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, 
 	if err != nil {
 		return nil, err
 	}
-	total, err := totalsOf(u.Totals)
+	total, err := usage.Accrued(u)
 	if err != nil {
 		return nil, err
 	}
 	var running usage.Rate
 	for _, i := range u.Open {
-		rate := usage.Rate{
-			MilliCPU: i.MilliCPU, MemoryBytes: i.MemoryBytes, EphemeralBytes: i.EphemeralBytes, StorageBytes: i.StorageBytes,
-		}
-		running = running.Add(rate)
-		if i.AccruedTo != nil {
-			total = total.Add(rate.For(usage.Seconds(i.Start.Time, i.AccruedTo.Time)))
-		}
+		running = running.Add(usage.RateOf(i))
 	}
 	owed, hourly := prices.Cost(total), prices.Cost(running.For(secondsPerHour))
 	b := &providerv1.BillResponse{
@@ -125,24 +119,4 @@ func tariffOf(app *v1alpha1.App) (tariff.Tariff, error) {
 		return tariff.Tariff{}, fmt.Errorf("reading the app's quote: %w", err)
 	}
 	return tariff.FromProto(q.Tariff)
-}
-
-func totalsOf(s v1alpha1.Totals) (usage.Totals, error) {
-	var t usage.Totals
-	for _, f := range []struct {
-		from string
-		to   *usage.Quantity
-	}{
-		{s.CPUMilliSeconds, &t.CPU},
-		{s.MemoryByteSeconds, &t.Memory},
-		{s.EphemeralByteSeconds, &t.Ephemeral},
-		{s.StorageByteSeconds, &t.Storage},
-	} {
-		q, err := usage.ParseQuantity(f.from)
-		if err != nil {
-			return usage.Totals{}, fmt.Errorf("reading totals: %w", err)
-		}
-		*f.to = q
-	}
-	return t, nil
 }
