@@ -29,8 +29,7 @@ devnet-down: $(DEVNET) ## End this checkout's devnet and leave nothing behind.
 
 .PHONY: $(DEVNET)
 $(DEVNET):
-	@devnet/prepare.sh
-	cd devnet && go build -trimpath -buildvcs=false -o ../$@ ./cmd/devnet
+	cd devnet && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o ../$@ ./cmd/devnet
 
 ##@ Build and check
 .PHONY: build test e2e quick check lint generate drift bench test-long

@@ -4,6 +4,10 @@ package builder
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/apocryph/apocryph/devnet/image"
@@ -13,7 +17,6 @@ import (
 const (
 	Pause      = "apocryph.network/pause:1"
 	CoreDNS    = "apocryph.network/coredns:1"
-	Apocryphd  = "apocryph.network/apocryphd:devnet"
 	PocketBase = "docker.io/pocketbase/pocketbase:0.39.1"
 )
 
@@ -25,9 +28,20 @@ func (b *Builder) SystemImages() []image.Spec {
 	}
 }
 
-// ProviderImages lists the image of the provider's services.
-func (b *Builder) ProviderImages() []image.Spec {
-	return []image.Spec{{Ref: Apocryphd, Program: b.program("apocryphd"), Path: "/usr/local/bin/apocryphd", User: "65532"}}
+// ProviderImage is the image of the provider's services. Its tag changes with its program, so that a new one replaces what runs.
+func (b *Builder) ProviderImage() (image.Spec, error) {
+	program := b.program("apocryphd")
+	f, err := os.Open(program)
+	if err != nil {
+		return image.Spec{}, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return image.Spec{}, err
+	}
+	ref := fmt.Sprintf("apocryph.network/apocryphd:%x", sum.Sum(nil)[:6])
+	return image.Spec{Ref: ref, Program: program, Path: "/usr/local/bin/apocryphd", User: "65532"}, nil
 }
 
 // AppImages lists the images of apps, packed as their own projects do.
@@ -43,7 +57,7 @@ func (b *Builder) AppImages() []image.Spec {
 func (b *Builder) program(name string) string { return filepath.Join(b.Checkout.Bin(), name) }
 
 // Pack makes images and stores them in the layout in dir.
-func (b *Builder) Pack(ctx context.Context, dir string, specs []image.Spec) error {
+func (b *Builder) Pack(ctx context.Context, dir string, specs ...image.Spec) error {
 	for _, s := range specs {
 		if ctx.Err() != nil {
 			return ctx.Err()

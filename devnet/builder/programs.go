@@ -49,11 +49,12 @@ func Machine() []Program {
 }
 
 // Apocryph lists what is built from this repository's own source, and the app that the demo deploys.
-func Apocryph() []Program {
+func Apocryph(version string) []Program {
+	named := "-X main.version=" + version
 	return []Program{
 		{Name: "installer", Dir: "devnet", Package: "./cmd/installer"},
-		{Name: "apocryphd", Dir: ".", Package: "./cmd/apocryphd"},
-		{Name: "apocryph", Dir: ".", Package: "./cmd/apocryph"},
+		{Name: "apocryphd", Dir: ".", Package: "./cmd/apocryphd", LinkFlags: named},
+		{Name: "apocryph", Dir: ".", Package: "./cmd/apocryph", LinkFlags: named},
 		{Name: "pocketbase", Dir: "devnet/tools/pocketbase", Package: "github.com/pocketbase/pocketbase/examples/base", Pinned: true},
 	}
 }

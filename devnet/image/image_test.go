@@ -84,6 +84,16 @@ func TestStoreReplaces(t *testing.T) {
 	}
 }
 
+func TestRepository(t *testing.T) {
+	for ref, want := range map[string]string{
+		"app:1": "app", "app": "app", "localhost:5000/app": "localhost:5000/app", "localhost:5000/app:1": "localhost:5000/app",
+	} {
+		if got := repository(ref); got != want {
+			t.Errorf("%s: %s, want %s", ref, got, want)
+		}
+	}
+}
+
 func TestRefusesRelativePaths(t *testing.T) {
 	for _, path := range []string{"app", "/usr/../app", "/app/"} {
 		if _, err := Build(Spec{Ref: "test:1", Program: program(t, "one"), Path: path}); err == nil {

@@ -7,8 +7,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
+
+	"github.com/apocryph/apocryph/devnet/progress"
 )
 
 // Runtime is a containerd to import images into, as the nodes of a cluster would pull them.
@@ -23,28 +27,26 @@ func (r Runtime) command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, r.Client, append([]string{"--address", r.Socket, "--namespace", "k8s.io"}, args...)...)
 }
 
-// Import gives the runtime the images of the layout in dir that it does not have. It returns how many those were.
-func (r Runtime) Import(ctx context.Context, dir string) (int, error) {
+// Import gives the runtime the images of the layout in dir that it does not have.
+func (r Runtime) Import(ctx context.Context, dir string, p *progress.Progress) error {
 	wanted, err := Digests(dir)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	list, err := r.command(ctx, "images", "list").Output()
 	if err != nil {
-		return 0, fmt.Errorf("listing the runtime's images: %w", err)
+		return fmt.Errorf("listing the runtime's images: %w", err)
 	}
 	present := imported(string(list))
-	n := 0
-	for ref, digest := range wanted {
-		if present[ref] == digest {
+	for _, ref := range slices.Sorted(maps.Keys(wanted)) {
+		if present[ref] == wanted[ref] {
 			continue
 		}
-		if err := r.importOne(ctx, dir, ref); err != nil {
-			return n, err
+		if err := p.Do("import", ref, func() error { return r.importOne(ctx, dir, ref) }); err != nil {
+			return err
 		}
-		n++
 	}
-	return n, nil
+	return nil
 }
 
 // imported reads names and digests from containerd's list of images.

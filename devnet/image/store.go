@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -24,7 +25,7 @@ const (
 	nameAnnotation = "io.containerd.image.name"
 )
 
-// Store puts an image into the layout in dir, in the place of one that had its name. It returns the digest of its manifest.
+// Store puts an image into the layout in dir, in the place of those of the same repository. It returns the digest of its manifest.
 func Store(dir, ref string, img v1.Image) (v1.Hash, error) {
 	digest, err := img.Digest()
 	if err != nil {
@@ -39,7 +40,7 @@ func Store(dir, ref string, img v1.Image) (v1.Hash, error) {
 			return v1.Hash{}, fmt.Errorf("making the image layout: %w", err)
 		}
 	}
-	named := func(d v1.Descriptor) bool { return d.Annotations[refAnnotation] == ref }
+	named := func(d v1.Descriptor) bool { return repository(d.Annotations[refAnnotation]) == repository(ref) }
 	err = l.ReplaceImage(img, named,
 		layout.WithAnnotations(map[string]string{refAnnotation: ref, nameAnnotation: ref}),
 		layout.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
@@ -54,6 +55,14 @@ func Store(dir, ref string, img v1.Image) (v1.Hash, error) {
 		err = errors.Join(err, l.RemoveBlob(blob))
 	}
 	return digest, err
+}
+
+// repository is an image's name without its tag.
+func repository(ref string) string {
+	if at := strings.LastIndexByte(ref, ':'); at > strings.LastIndexByte(ref, '/') {
+		return ref[:at]
+	}
+	return ref
 }
 
 // Digests returns the digests of the images in the layout in dir, by their names.

@@ -106,4 +106,20 @@ func (p *Progress) Write(path string) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
+// Read adds the entries that another program stored by Write.
+func (p *Progress) Read(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var entries []Entry
+	if err := json.Unmarshal(data, &entries); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.entries = append(p.entries, entries...)
+	return nil
+}
+
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }

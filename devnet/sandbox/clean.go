@@ -13,23 +13,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kept are the entries of the state folder that outlive a sandbox.
-var kept = map[string]bool{"lock": true, "log": true, "spec.json": true, "status.json": true, "supervisor.pid": true, "sysctl.json": true}
-
 // clean removes what a sandbox can leave outside of its namespaces. It does no harm when there is nothing.
 func clean(spec Spec) error {
 	return errors.Join(
 		disconnect(spec.Veth),
 		removeCgroups(spec.Cgroup),
 		detachLoops(spec.Volumes),
-		removeState(spec.State),
+		os.RemoveAll(filepath.Join(spec.State, "var")),
 	)
 }
 
-// removeState empties what programs wrote. Configuration below etc is written by the next start before its supervisor runs.
-func removeState(state string) error {
-	for _, dir := range []string{"var", "run"} {
-		if err := os.RemoveAll(filepath.Join(state, dir)); err != nil {
+// wipe empties the state folder but for its logs, and the lock that the caller may hold.
+func wipe(state string) error {
+	entries, err := os.ReadDir(state)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == "log" || e.Name() == "lock" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(state, e.Name())); err != nil {
 			return fmt.Errorf("removing state: %w", err)
 		}
 	}
@@ -123,5 +127,5 @@ func restoreTunables(state string) error {
 			return fmt.Errorf("restoring sysctl: %w", err)
 		}
 	}
-	return os.Remove(tunablesFile(state))
+	return nil
 }

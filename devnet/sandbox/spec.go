@@ -96,8 +96,6 @@ type PartStatus struct {
 
 // Status is what init reports in status.json.
 type Status struct {
-	// Error is why there is no sandbox, if it could not be made.
-	Error string       `json:"error,omitempty"`
 	Parts []PartStatus `json:"parts"`
 }
 

@@ -44,12 +44,10 @@ func Supervise(ctx context.Context, state string, initArgs []string, log *slog.L
 		return err
 	}
 	err = run(ctx, spec, initArgs, log)
-	if err != nil && ctx.Err() == nil {
-		// Tell whoever waits before the evidence is removed.
-		err = errors.Join(err, writeJSON(filepath.Join(state, "status.json"), Status{Error: err.Error()}))
-		log.Error("sandbox ended", "err", err)
+	if ctx.Err() != nil {
+		err = nil // killed, as asked
 	}
-	return errors.Join(err, clean(spec), restoreTunables(state), os.Remove(pidFile(state)))
+	return errors.Join(err, clean(spec), restoreTunables(state), wipe(state))
 }
 
 // run starts init and waits for its end.
@@ -167,12 +165,12 @@ func Stop(ctx context.Context, state string) error {
 
 	spec, err := ReadSpec(state)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil // cleaned by its supervisor, or never started
+		return wipe(state) // cleaned by its supervisor, or never started
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(clean(spec), restoreTunables(state), os.Remove(filepath.Join(state, "spec.json")))
+	return errors.Join(clean(spec), restoreTunables(state), wipe(state))
 }
 
 // InitPID returns the machine's name for init, through which the inside's files can be reached as /proc/PID/root.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -71,6 +72,24 @@ func (*buildCmd) Run(ctx context.Context, co checkout.Checkout) error {
 type kubeconfigCmd struct{}
 
 func (*kubeconfigCmd) Run(co checkout.Checkout) error {
-	fmt.Println(filepath.Join(co.State(), "etc", "kubeconfig"))
+	fmt.Println(kubeconfig(co))
 	return nil
+}
+
+// faucetCmd gives money to a wallet. It is worth nothing elsewhere.
+type faucetCmd struct {
+	Coins   int64  `help:"Coins to give." default:"10"`
+	Tokens  int64  `help:"Test tokens to give." default:"1000"`
+	Address string `arg:"" help:"Who gets them."`
+}
+
+func (c *faucetCmd) Run(ctx context.Context, co checkout.Checkout) error {
+	spec, err := sandbox.ReadSpec(co.State())
+	if err != nil || !sandbox.Running(co.State()) {
+		return errors.New("the devnet is down")
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(co.Bin(), "installer"), "faucet", "--rpc", rpc(spec),
+		"--coins", fmt.Sprint(c.Coins), "--tokens", fmt.Sprint(c.Tokens), c.Address)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
 }

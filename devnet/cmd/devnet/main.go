@@ -22,6 +22,7 @@ type cli struct {
 	Status     statusCmd     `cmd:"" help:"Show what runs."`
 	Build      buildCmd      `cmd:"" help:"Build the devnet's programs and images."`
 	Kubeconfig kubeconfigCmd `cmd:"" help:"Print the path of the administrator's kubeconfig."`
+	Faucet     faucetCmd     `cmd:"" help:"Give coins and test tokens to an address."`
 	Supervise  superviseCmd  `cmd:"" hidden:""`
 	Init       initCmd       `cmd:"" hidden:""`
 }

@@ -3,13 +3,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,20 +53,77 @@ func bringUp(ctx context.Context, co checkout.Checkout, p *progress.Progress) er
 		return err
 	}
 	fresh := !sandbox.Running(co.State())
-	if fresh {
-		if err := start(ctx, co, p); err != nil {
-			return errors.Join(err, sandbox.Stop(context.WithoutCancel(ctx), co.State()))
-		}
+	err := together(
+		func() error { return startCluster(ctx, co, b) },
+		func() error { return buildApocryph(ctx, b) },
+	)
+	if err == nil {
+		err = fill(ctx, co, b)
 	}
-	err := fill(ctx, co, b)
 	if err != nil && fresh {
-		err = errors.Join(err, sandbox.Stop(context.WithoutCancel(ctx), co.State()))
+		return errors.Join(err, sandbox.Stop(context.WithoutCancel(ctx), co.State()))
 	}
 	return err
 }
 
-// fill builds what runs in the cluster, while its parts start, and installs it.
-func fill(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
+// together runs functions side by side and returns their errors.
+func together(work ...func() error) error {
+	errs := make([]error, len(work))
+	var all sync.WaitGroup
+	for n, w := range work {
+		all.Go(func() { errs[n] = w() })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func buildMachine(ctx context.Context, b *builder.Builder) error {
+	if err := b.Build(ctx, builder.Machine()); err != nil {
+		return err
+	}
+	return b.Pack(ctx, b.Checkout.SystemImages(), b.SystemImages()...)
+}
+
+// buildApocryph builds and packs what runs in the cluster.
+func buildApocryph(ctx context.Context, b *builder.Builder) error {
+	if err := b.Build(ctx, builder.Apocryph(version(ctx, b.Checkout))); err != nil {
+		return err
+	}
+	provider, err := b.ProviderImage()
+	if err != nil {
+		return err
+	}
+	if err := b.Pack(ctx, b.Checkout.SystemImages(), provider); err != nil {
+		return err
+	}
+	return b.Pack(ctx, b.Checkout.Images(), b.AppImages()...)
+}
+
+// version is how git names what is built.
+func version(ctx context.Context, co checkout.Checkout) string {
+	cmd := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty")
+	cmd.Dir = co.Root
+	out, err := cmd.Output()
+	if err != nil {
+		return "unknown" // not a clone
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// startCluster starts what does not run, and installs what belongs to a cluster.
+func startCluster(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
+	if !sandbox.Running(co.State()) {
+		if err := start(ctx, co, b.Progress); err != nil {
+			return err
+		}
+	}
+	if err := importImages(ctx, co, b); err != nil {
+		return err
+	}
+	return b.Progress.Do("install", "DNS and storage class", func() error { return applyManifests(ctx, co) })
+}
+
+func importImages(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
 	pid, err := sandbox.InitPID(co.State())
 	if err != nil {
 		return err
@@ -71,28 +132,57 @@ func fill(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
 		Client: filepath.Join(co.Bin(), "ctr"),
 		Socket: fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", pid),
 	}
-	return b.Progress.Do("import", "system images", func() error {
-		_, err := runtime.Import(ctx, co.SystemImages())
+	return runtime.Import(ctx, co.SystemImages(), b.Progress)
+}
+
+func applyManifests(ctx context.Context, co checkout.Checkout) error {
+	objects, err := node.Manifests()
+	if err != nil {
 		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(co.Bin(), "cluster"), "kubectl", "--kubeconfig", kubeconfig(co), "apply", "-f", "-")
+	cmd.Stdin = bytes.NewReader(objects)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("kubectl apply: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func kubeconfig(co checkout.Checkout) string { return filepath.Join(co.State(), "etc", "kubeconfig") }
+
+// fill imports the provider's image and runs the installer.
+func fill(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
+	if err := importImages(ctx, co, b); err != nil {
+		return err
+	}
+	spec, err := sandbox.ReadSpec(co.State())
+	if err != nil {
+		return err
+	}
+	provider, err := b.ProviderImage()
+	if err != nil {
+		return err
+	}
+	config, err := json.Marshal(map[string]any{
+		"State": co.State(), "Chart": filepath.Join(co.Root, "deploy", "chart"), "Images": co.Images(), "Bin": co.Bin(),
+		"Kubeconfig": kubeconfig(co), "RPC": rpc(spec), "ClusterRPC": fmt.Sprintf("http://%s:%d", spec.NodeIP, node.ChainPort),
+		"ChainID": chainID, "Image": provider.Ref, "NodeIP": spec.NodeIP, "APINodePort": node.APIPort,
+		"FacadePort": spec.Port("facade"), "GatewayPort": spec.Port("gateway"),
+		"FacadeNodePort": node.FacadePort, "GatewayNodePort": node.GatewayPort,
 	})
+	if err != nil {
+		return err
+	}
+	timings := filepath.Join(co.State(), "install.json")
+	cmd := exec.CommandContext(ctx, filepath.Join(co.Bin(), "installer"), "run", "--timings", timings)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(config), os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("installing the provider: %w", err)
+	}
+	return b.Progress.Read(timings)
 }
 
-func buildMachine(ctx context.Context, b *builder.Builder) error {
-	if err := b.Build(ctx, builder.Machine()); err != nil {
-		return err
-	}
-	return b.Pack(ctx, b.Checkout.SystemImages(), b.SystemImages())
-}
-
-func buildApocryph(ctx context.Context, b *builder.Builder) error {
-	if err := b.Build(ctx, builder.Apocryph()); err != nil {
-		return err
-	}
-	if err := b.Pack(ctx, b.Checkout.SystemImages(), b.ProviderImages()); err != nil {
-		return err
-	}
-	return b.Pack(ctx, b.Checkout.Images(), b.AppImages())
-}
+func rpc(spec sandbox.Spec) string { return fmt.Sprintf("http://127.0.0.1:%d", spec.Port("chain")) }
 
 // start makes the sandbox and returns when all its parts answer.
 func start(ctx context.Context, co checkout.Checkout, p *progress.Progress) error {
