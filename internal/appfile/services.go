@@ -123,7 +123,7 @@ func (c *serviceCheck) ports(s types.ServiceConfig) []*manifestv1.Port {
 		out = append(out, &manifestv1.Port{Number: p.Target, Protocol: protocol})
 	}
 	for i, e := range s.Expose {
-		ps, ok := exposed(e)
+		ps, ok := Ports(e)
 		if !ok {
 			c.problem(fmt.Sprintf("%q is no port", e), "write a number from 1 to 65535, a range, and /udp if it is", "expose", strconv.Itoa(i))
 		}
@@ -132,8 +132,8 @@ func (c *serviceCheck) ports(s types.ServiceConfig) []*manifestv1.Port {
 	return sortPorts(out)
 }
 
-// exposed reads 80, 80/udp, 80-82 or 80-82/tcp.
-func exposed(text string) ([]*manifestv1.Port, bool) {
+// Ports reads 80, 80/udp, 80-82 or 80-82/tcp, as Compose and images write the ports that they expose.
+func Ports(text string) ([]*manifestv1.Port, bool) {
 	numbers, protocol, given := strings.Cut(text, "/")
 	if !given {
 		protocol = "tcp"

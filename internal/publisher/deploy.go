@@ -348,7 +348,7 @@ func (d *deployment) place(ctx context.Context) (*providerv1.AppStatus, error) {
 	case err != nil:
 		return status, err
 	}
-	d.app.URL = clean(status.Url)
+	d.app.URL = Clean(status.Url)
 	return status, d.Store.Save(d.app)
 }
 

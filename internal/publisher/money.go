@@ -12,6 +12,7 @@ import (
 
 	"github.com/apocryph/apocryph/internal/fault"
 	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
 )
 
 // Token is how amounts of a token are shown to people; programs get base units.
@@ -86,4 +87,14 @@ func runway(amount, hourly tariff.Amount) time.Duration {
 		return longest * time.Second
 	}
 	return time.Duration(s.Int64()) * time.Second
+}
+
+// Hours shows a quantity of unit × seconds as units × hours with four decimals, rounded down; for people only.
+func Hours(q usage.Quantity, unit int64) string {
+	const decimals = 10_000
+	n := q.Big()
+	n.Mul(n, big.NewInt(decimals))
+	n.Quo(n, big.NewInt(3600*unit))
+	whole, part := new(big.Int).QuoRem(n, big.NewInt(decimals), new(big.Int))
+	return fmt.Sprintf("%s.%04d", whole, part)
 }

@@ -142,7 +142,7 @@ func (p *Publisher) price(ctx context.Context, q *orderv1.Quote, signed *orderv1
 	}
 	return &Offer{
 		Token: token, Provider: common.BytesToAddress(q.Provider), Awake: awake, Asleep: asleep, Cap: terms.Cap.Mul(3600), Minimum: minimum, Balance: balance,
-		Notice: time.Duration(terms.Notice) * time.Second, Host: clean(q.Host), ExpiresAt: time.Unix(int64(min(q.ExpiresAt, 1<<40)), 0),
+		Notice: time.Duration(terms.Notice) * time.Second, Host: Clean(q.Host), ExpiresAt: time.Unix(int64(min(q.ExpiresAt, 1<<40)), 0),
 		signed: signed, quote: q,
 	}, nil
 }

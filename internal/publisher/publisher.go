@@ -139,13 +139,13 @@ type Publisher struct {
 // Event is a step of a longer piece of work.
 type Event struct {
 	// Step is one word: images, evidence, quote, channel, push, apply, watch, stop, settle.
-	Step    string `json:"step"`
-	Message string `json:"message"`
+	Step    string
+	Message string
 	// Done of Total bytes, while something is sent.
-	Done  int64 `json:"done,omitempty"`
-	Total int64 `json:"total,omitempty"`
+	Done  int64
+	Total int64
 	// Warning marks what people must not overlook.
-	Warning bool `json:"warning,omitempty"`
+	Warning bool
 }
 
 func (p *Publisher) report(step, message string) { p.tell(Event{Step: step, Message: message}) }

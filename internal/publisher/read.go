@@ -157,7 +157,7 @@ func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) 
 	}
 	b.Owed = b.Tariff.Cost(b.Usage)
 	if said, err := tariff.ParseAmount(answer.Owed); err != nil || !said.Equal(b.Owed) {
-		return b, fault.Hint(fmt.Errorf("the provider says that %s base units are owed, usage × tariff is %s: %w", clean(answer.Owed), b.Owed, ErrBill),
+		return b, fault.Hint(fmt.Errorf("the provider says that %s base units are owed, usage × tariff is %s: %w", Clean(answer.Owed), b.Owed, ErrBill),
 			"end it with: apocryph stop "+a.Name+"; the channel's cap bounds what can be claimed meanwhile")
 	}
 	state, _, err := p.Chain.State(ctx, a.Channel.ID)

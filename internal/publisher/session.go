@@ -197,24 +197,24 @@ func refusal(err error) error {
 		if derr != nil || !ok {
 			continue
 		}
-		out := fault.As(fmt.Errorf("the provider refused: %s", clean(e.Message())), info.Reason)
+		out := fault.As(fmt.Errorf("the provider refused: %s", Clean(e.Message())), info.Reason)
 		if info.RequestId != "" {
-			out = fault.As(fmt.Errorf("the provider failed (request %s): %s", clean(info.RequestId), clean(e.Message())), info.Reason)
+			out = fault.As(fmt.Errorf("the provider failed (request %s): %s", Clean(info.RequestId), Clean(e.Message())), info.Reason)
 		}
 		if info.Hint != "" {
-			out = fault.Hint(out, clean(info.Hint))
+			out = fault.Hint(out, Clean(info.Hint))
 		}
 		return out
 	}
 	switch e.Code() {
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
-		return fault.Hint(fmt.Errorf("%w: %s", ErrUnreachable, clean(e.Message())), "check the provider's address and this machine's network, then run the command again")
+		return fault.Hint(fmt.Errorf("%w: %s", ErrUnreachable, Clean(e.Message())), "check the provider's address and this machine's network, then run the command again")
 	}
 	return err
 }
 
-// clean keeps a provider's words from writing on the terminal what they should not.
-func clean(s string) string {
+// Clean keeps a provider's words from writing on the terminal what they should not.
+func Clean(s string) string {
 	const longest = 500
 	if len(s) > longest {
 		s = s[:longest] + "…"

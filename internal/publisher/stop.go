@@ -174,6 +174,9 @@ func (p *Publisher) settled(ctx context.Context, a *App, s *session) (*Receipt, 
 	if err != nil {
 		return nil, err
 	}
+	if closing.Tx == "" { // a node that keeps no old logs: the closed state tells the same
+		closing = Closing{Claimed: st.Claimed, Refunded: st.Remaining()}
+	}
 	r := &Receipt{App: a, Token: token, Deposited: st.Deposited, Claimed: closing.Claimed, Refunded: closing.Refunded, CloseTx: closing.Tx}
 	if a.Stage != StageEnded {
 		a.Stage = StageEnded

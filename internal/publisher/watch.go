@@ -99,9 +99,9 @@ func (d *deployment) untilReady(ctx context.Context, hash manifest.Hash) (*provi
 		}
 		switch v := condition(st, conditionVerified); {
 		case v != nil && v.Status == isFalse:
-			return false, fmt.Errorf("%w: %s: %s", errRefused, clean(v.Reason), clean(v.Message))
+			return false, fmt.Errorf("%w: %s: %s", errRefused, Clean(v.Reason), Clean(v.Message))
 		case st.Phase == providerv1.Phase_PHASE_ENDING || st.Phase == providerv1.Phase_PHASE_ENDED:
-			return false, fmt.Errorf("%w: it ended: %s", ErrNotReady, clean(st.EndReason))
+			return false, fmt.Errorf("%w: it ended: %s", ErrNotReady, Clean(st.EndReason))
 		}
 		return st.Phase == providerv1.Phase_PHASE_READY, nil
 	})
@@ -122,16 +122,16 @@ func Summary(st *providerv1.AppStatus) string {
 	parts := []string{PhaseName(st.Phase)}
 	for _, s := range st.Services {
 		if s.Ready < s.Wanted || s.Blocked != "" {
-			text := fmt.Sprintf("%s %d of %d", clean(s.Name), s.Ready, s.Wanted)
+			text := fmt.Sprintf("%s %d of %d", Clean(s.Name), s.Ready, s.Wanted)
 			if s.Blocked != "" {
-				text += ": " + clean(s.Blocked)
+				text += ": " + Clean(s.Blocked)
 			}
 			parts = append(parts, text)
 		}
 	}
 	for _, c := range st.Conditions {
 		if c.Status != isTrue && c.Message != "" && st.Phase != providerv1.Phase_PHASE_READY {
-			parts = append(parts, fmt.Sprintf("%s: %s", clean(c.Type), clean(c.Message)))
+			parts = append(parts, fmt.Sprintf("%s: %s", Clean(c.Type), Clean(c.Message)))
 		}
 	}
 	return strings.Join(parts, "; ")

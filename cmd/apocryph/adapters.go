@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/apocryph/apocryph/internal/appfile"
+	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/delegation"
+	"github.com/apocryph/apocryph/internal/eip712"
+	"github.com/apocryph/apocryph/internal/evm"
+	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
+	"github.com/apocryph/apocryph/internal/gen/providerv1/providerv1connect"
+	"github.com/apocryph/apocryph/internal/oci"
+	"github.com/apocryph/apocryph/internal/p2p"
+	"github.com/apocryph/apocryph/internal/publisher"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+// Chain is the chain as package publisher wants it.
+type Chain struct {
+	client *evm.Client
+	token  common.Address
+}
+
+// join gives a publisher the chain, its token, and a wallet that can send transactions.
+func (c *Chain) join(p *publisher.Publisher, w *Wallet) {
+	p.Chain, p.Token = c, c.token
+	w.client = c.client
+}
+
+// Domain implements publisher.Chain.
+func (c *Chain) Domain() eip712.Domain { return c.client.Domain() }
+
+// State implements publisher.Chain.
+func (c *Chain) State(ctx context.Context, id channel.ID) (channel.State, time.Time, error) {
+	s, err := c.client.State(ctx, id)
+	return s.State, s.Block.Time, err
+}
+
+// Closing implements publisher.Chain.
+func (c *Chain) Closing(ctx context.Context, id channel.ID, from uint64) (publisher.Closing, error) {
+	events, err := c.client.Events(ctx, id, from)
+	if err != nil {
+		return publisher.Closing{}, err
+	}
+	for _, e := range events {
+		if e.Kind == evm.Closed {
+			return publisher.Closing{Claimed: e.Claimed, Refunded: e.Amount, Tx: e.Tx.Hex()}, nil
+		}
+	}
+	return publisher.Closing{}, nil
+}
+
+// Balance implements publisher.Chain.
+func (c *Chain) Balance(ctx context.Context, token, account common.Address) (tariff.Amount, error) {
+	return c.client.Balance(ctx, token, account)
+}
+
+// Token implements publisher.Chain.
+func (c *Chain) Token(ctx context.Context, token common.Address) (publisher.Token, error) {
+	info, err := c.client.TokenInfo(ctx, token)
+	return publisher.Token{Address: token, Symbol: info.Symbol, Decimals: info.Decimals}, err
+}
+
+// Head implements publisher.Chain.
+func (c *Chain) Head(ctx context.Context) (uint64, error) {
+	b, err := c.client.Head(ctx)
+	return b.Number, err
+}
+
+// Wallet is a wallet file that is opened at the first signature.
+type Wallet struct {
+	path       string
+	address    common.Address
+	passphrase func() (string, error)
+	client     *evm.Client
+
+	mu  sync.Mutex
+	key *ecdsa.PrivateKey
+}
+
+// Address implements publisher.Wallet. It is what the file says until the key was used.
+func (w *Wallet) Address() common.Address { return w.address }
+
+func (w *Wallet) unlock() (*ecdsa.PrivateKey, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.key != nil {
+		return w.key, nil
+	}
+	passphrase, err := w.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	key, err := evm.OpenKeystore(w.path, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if crypto.PubkeyToAddress(key.PublicKey) != w.address {
+		return nil, evm.ErrKeystore
+	}
+	w.key = key
+	return key, nil
+}
+
+// SignDelegation implements publisher.Wallet.
+func (w *Wallet) SignDelegation(d delegation.Delegation, domain eip712.Domain) (*orderv1.SignedDelegation, error) {
+	key, err := w.unlock()
+	if err != nil {
+		return nil, err
+	}
+	return delegation.Sign(d, domain, key)
+}
+
+func (w *Wallet) send(do func(*evm.Wallet) (evm.Receipt, error)) (string, error) {
+	key, err := w.unlock()
+	if err != nil {
+		return "", err
+	}
+	r, err := do(evm.NewWallet(w.client, key))
+	if err != nil {
+		return "", err
+	}
+	return r.Tx.Hex(), nil
+}
+
+// Open implements publisher.Wallet.
+func (w *Wallet) Open(ctx context.Context, t channel.Terms, amount tariff.Amount) (string, error) {
+	return w.send(func(e *evm.Wallet) (evm.Receipt, error) { return e.Open(ctx, t, amount) })
+}
+
+// Deposit implements publisher.Wallet.
+func (w *Wallet) Deposit(ctx context.Context, t channel.Terms, amount tariff.Amount) (string, error) {
+	return w.send(func(e *evm.Wallet) (evm.Receipt, error) { return e.Deposit(ctx, t, amount) })
+}
+
+// Notice implements publisher.Wallet.
+func (w *Wallet) Notice(ctx context.Context, t channel.Terms) (string, error) {
+	return w.send(func(e *evm.Wallet) (evm.Receipt, error) { return e.Notice(ctx, t) })
+}
+
+// Withdraw implements publisher.Wallet.
+func (w *Wallet) Withdraw(ctx context.Context, t channel.Terms) (string, error) {
+	return w.send(func(e *evm.Wallet) (evm.Receipt, error) { return e.Withdraw(ctx, t) })
+}
+
+// remote is this machine's libp2p peer, started at the first dial.
+type remote struct {
+	keyFile string
+
+	mu   sync.Mutex
+	host *p2p.Host
+}
+
+func (r *remote) peer() (p2p.Key, error) { return p2p.LoadOrCreateKey(r.keyFile) }
+
+func (r *remote) start() (*p2p.Host, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.host != nil {
+		return r.host, nil
+	}
+	key, err := r.peer()
+	if err != nil {
+		return nil, err
+	}
+	r.host, err = p2p.NewHost(p2p.Config{Key: key})
+	return r.host, err
+}
+
+func (r *remote) dial(ctx context.Context, endpoint string) (*publisher.Conn, error) {
+	host, err := r.start()
+	if err != nil {
+		return nil, err
+	}
+	c, err := host.Dial(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &publisher.Conn{
+		Peer: c.Peer(), RPC: providerv1connect.NewProviderServiceClient(c, c.URL(), connect.WithReadMaxBytes(maxMessage)),
+		Transport: c.Transport, Close: c.Close,
+	}, nil
+}
+
+// maxMessage bounds what a provider can make this program hold, in bytes.
+const maxMessage = 4 << 20
+
+func (r *remote) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.host == nil {
+		return nil
+	}
+	return r.host.Close()
+}
+
+// images finds images in layouts and registries.
+type images struct{ from oci.Sources }
+
+func (i images) resolve(ctx context.Context, name string) (publisher.Image, error) {
+	img, err := oci.Resolve(ctx, name, i.from)
+	if err != nil {
+		return publisher.Image{}, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return publisher.Image{}, err
+	}
+	out := publisher.Image{Digest: img.Digest, Push: func(ctx context.Context, to publisher.PushTarget, progress func(done, total int64)) error {
+		return oci.Push(ctx, oci.Target{Transport: to.Transport, App: to.App, Service: to.Service, Header: to.Header}, img.Image, progress)
+	}}
+	for text := range config.Config.ExposedPorts {
+		// What an image says wrongly about its ports is no reason not to run it.
+		if ports, ok := appfile.Ports(text); ok {
+			out.Ports = append(out.Ports, ports...)
+		}
+	}
+	return out, nil
+}

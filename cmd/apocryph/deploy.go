@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/apocryph/apocryph/internal/appfile"
+	"github.com/apocryph/apocryph/internal/oci"
+	"github.com/apocryph/apocryph/internal/publisher"
+)
+
+type deployCmd struct {
+	StateFlags  // --state      → *publisher.Store
+	ChainFlags  // --rpc …      → *Chain
+	WalletFlags // --wallet …   → *Wallet
+	TrustFlags  // --accept-…   → *publisher.Publisher
+	OutputFlags // --json       → *Console
+
+	File     string        `arg:"" help:"App file (Compose), or the directory that has one." placeholder:"FILE"`
+	Name     string        `help:"Name of the app. Without it: the file's name key, or its directory's name." placeholder:"NAME"`
+	Provider string        `help:"Multiaddr of the provider." env:"APOCRYPH_PROVIDER" placeholder:"MULTIADDR"`
+	Images   []string      `help:"Directory of an OCI image layout to look for images in before registries; may be repeated." env:"APOCRYPH_IMAGES" placeholder:"DIR" type:"path"`
+	Deposit  string        `help:"How much to deposit, in token units, as in 12 or 0.5." xor:"budget" placeholder:"AMOUNT"`
+	For      time.Duration `help:"Deposit what the app costs for this long with everything running." default:"24h" xor:"budget" placeholder:"DURATION"`
+	Wait     time.Duration `help:"How long to wait until the app is ready." default:"10m" placeholder:"DURATION"`
+	DryRun   bool          `help:"Stop after the offer was shown: nothing is opened, sent or paid."`
+	Yes      bool          `short:"y" help:"Accept the offer without asking."`
+}
+
+// Run deploys or updates an app.
+func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publisher.Publisher, con *Console) error {
+	src, err := publisher.ReadAppFile(c.File, c.Name)
+	if err != nil {
+		return err
+	}
+	file, err := appfile.Load(ctx, src)
+	if err != nil {
+		return err
+	}
+	for _, n := range file.Notes {
+		con.Note("note      %s", n)
+	}
+	chain.join(p, w)
+	p.Resolve = images{oci.Sources{Layouts: c.Images}}.resolve
+	started := time.Now()
+	d, err := p.Deploy(ctx, publisher.Order{
+		File: file, Endpoint: c.Provider, Budget: publisher.Budget{Deposit: c.Deposit, For: c.For}, DryRun: c.DryRun, Wait: c.Wait,
+		Confirm: func(ctx context.Context, o *publisher.Offer) error {
+			con.Note("%s", offerText(o))
+			return con.Confirm(ctx, "open the channel and deploy?", c.Yes)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		return con.Result(dryRunOf(d, file), func(out io.Writer) error {
+			if d.Offer == nil {
+				_, err := fmt.Fprintf(out, "app %s is deployed already; without --dry-run it is updated on its open channel\n", d.App.Name)
+				return err
+			}
+			_, err := fmt.Fprintln(out, offerText(d.Offer))
+			return err
+		})
+	}
+	result := deployedOf(d, time.Since(started))
+	return con.Result(result, func(out io.Writer) error { return result.write(out) })
+}

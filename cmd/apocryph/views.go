@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/apocryph/apocryph/internal/appfile"
+	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/publisher"
+	"github.com/apocryph/apocryph/internal/tariff"
+)
+
+// The views are what --json prints, one line each. Amounts are decimal strings in base units of the token; times are RFC 3339.
+
+type tokenView struct {
+	Address  string `json:"address"`
+	Symbol   string `json:"symbol"`
+	Decimals uint8  `json:"decimals"`
+}
+
+func tokenOf(t publisher.Token) tokenView {
+	return tokenView{t.Address.Hex(), t.Symbol, t.Decimals}
+}
+
+type offerView struct {
+	Token          tokenView     `json:"token"`
+	Provider       string        `json:"provider"`
+	HourlyAwake    tariff.Amount `json:"hourly_awake"`
+	HourlyAsleep   tariff.Amount `json:"hourly_asleep"`
+	HourlyCap      tariff.Amount `json:"hourly_cap"`
+	MinimumDeposit tariff.Amount `json:"minimum_deposit"`
+	Deposit        tariff.Amount `json:"deposit"`
+	RunwaySeconds  int64         `json:"runway_seconds"`
+	Balance        tariff.Amount `json:"balance"`
+	NoticeSeconds  int64         `json:"notice_seconds"`
+	Host           string        `json:"host"`
+	ExpiresAt      time.Time     `json:"expires_at"`
+}
+
+func offerOf(o *publisher.Offer) *offerView {
+	if o == nil {
+		return nil
+	}
+	return &offerView{
+		Token: tokenOf(o.Token), Provider: o.Provider.Hex(), HourlyAwake: o.Awake, HourlyAsleep: o.Asleep, HourlyCap: o.Cap, MinimumDeposit: o.Minimum,
+		Deposit: o.Deposit, RunwaySeconds: int64(o.Runway / time.Second), Balance: o.Balance, NoticeSeconds: int64(o.Notice / time.Second), Host: o.Host, ExpiresAt: o.ExpiresAt.UTC(),
+	}
+}
+
+func offerText(o *publisher.Offer) string {
+	f := o.Token.Format
+	lines := []string{
+		fmt.Sprintf("provider  %s", o.Provider),
+		fmt.Sprintf("cost      %s per hour awake, %s per hour asleep", f(o.Awake), f(o.Asleep)),
+		fmt.Sprintf("cap       %s per hour: the most that can ever be claimed", f(o.Cap)),
+		fmt.Sprintf("deposit   %s (the wallet has %s)", f(o.Deposit), f(o.Balance)),
+		fmt.Sprintf("runway    %s awake; what is not used comes back at the stop, or %s after a notice", duration(o.Runway), duration(o.Notice)),
+	}
+	if o.Host != "" {
+		lines = append(lines, "host      "+o.Host)
+	}
+	return strings.Join(lines, "\n")
+}
+
+type dryRunView struct {
+	Event string         `json:"event"`
+	App   string         `json:"app"`
+	Name  string         `json:"name"`
+	Offer *offerView     `json:"offer"`
+	Notes []appfile.Note `json:"notes"`
+}
+
+func dryRunOf(d *publisher.Deployed, f *appfile.File) dryRunView {
+	return dryRunView{"offer", d.App.ID.String(), d.App.Name, offerOf(d.Offer), f.Notes}
+}
+
+type deployedView struct {
+	Event    string  `json:"event"`
+	App      string  `json:"app"`
+	Name     string  `json:"name"`
+	Phase    string  `json:"phase"`
+	URL      string  `json:"url"`
+	Provider string  `json:"provider"`
+	Channel  string  `json:"channel"`
+	OpenTx   string  `json:"open_tx"`
+	Seconds  float64 `json:"seconds"`
+	// Offer is absent when an app was updated.
+	Offer *offerView `json:"offer,omitempty"`
+}
+
+func deployedOf(d *publisher.Deployed, took time.Duration) deployedView {
+	return deployedView{
+		Event: "result", App: d.App.ID.String(), Name: d.App.Name, Phase: publisher.PhaseName(d.Status.GetPhase()), URL: d.App.URL,
+		Provider: d.App.Provider.Hex(), Channel: d.App.Channel.ID.String(), OpenTx: d.App.Channel.OpenTx, Seconds: took.Seconds(), Offer: offerOf(d.Offer),
+	}
+}
+
+func (v deployedView) write(out io.Writer) error {
+	url := v.URL
+	if url == "" {
+		url = "(no service answers http)"
+	}
+	_, err := fmt.Fprintf(out, "%s is %s after %.0f s: %s\n\nfollow it   apocryph logs %s -f\nits bill    apocryph bill %s\nend it      apocryph stop %s\n",
+		v.Name, v.Phase, v.Seconds, url, v.Name, v.Name, v.Name)
+	return err
+}
+
+type appView struct {
+	App      string          `json:"app"`
+	Name     string          `json:"name"`
+	Stage    publisher.Stage `json:"stage"`
+	Phase    string          `json:"phase"`
+	URL      string          `json:"url"`
+	Provider string          `json:"provider"`
+	Endpoint string          `json:"endpoint"`
+	Channel  string          `json:"channel"`
+	Created  time.Time       `json:"created_at"`
+	// Error says why the provider was not heard.
+	Error string `json:"error,omitempty"`
+}
+
+func appOf(a *publisher.App) appView {
+	return appView{
+		App: a.ID.String(), Name: a.Name, Stage: a.Stage, URL: a.URL, Provider: a.Provider.Hex(), Endpoint: a.Endpoint,
+		Channel: a.Channel.ID.String(), Created: a.CreatedAt,
+	}
+}
+
+type conditionView struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+type serviceView struct {
+	Name     string `json:"name"`
+	Ready    uint32 `json:"ready"`
+	Wanted   uint32 `json:"wanted"`
+	Restarts uint32 `json:"restarts"`
+	Blocked  string `json:"blocked,omitempty"`
+}
+
+type statusView struct {
+	appView
+	EndReason  string          `json:"end_reason,omitempty"`
+	Services   []serviceView   `json:"services"`
+	Conditions []conditionView `json:"conditions"`
+}
+
+func statusOf(a *publisher.App, st *providerv1.AppStatus) statusView {
+	v := statusView{appView: appOf(a), EndReason: publisher.Clean(st.EndReason)}
+	v.Phase = publisher.PhaseName(st.Phase)
+	if st.Url != "" {
+		v.URL = publisher.Clean(st.Url)
+	}
+	for _, s := range st.Services {
+		v.Services = append(v.Services, serviceView{publisher.Clean(s.Name), s.Ready, s.Wanted, s.Restarts, publisher.Clean(s.Blocked)})
+	}
+	for _, c := range st.Conditions {
+		v.Conditions = append(v.Conditions, conditionView{publisher.Clean(c.Type), publisher.Clean(c.Status), publisher.Clean(c.Reason), publisher.Clean(c.Message)})
+	}
+	return v
+}
+
+func (v statusView) write(out io.Writer) error {
+	w := table(out)
+	row(w, "app", v.Name+"  "+v.App)
+	row(w, "phase", strings.TrimSpace(v.Phase+"  "+v.EndReason))
+	row(w, "url", v.URL)
+	row(w, "provider", v.Provider)
+	row(w, "channel", v.Channel)
+	for _, s := range v.Services {
+		row(w, "service", fmt.Sprintf("%s  %d of %d ready, %d restarts  %s", s.Name, s.Ready, s.Wanted, s.Restarts, s.Blocked))
+	}
+	for _, c := range v.Conditions {
+		row(w, "condition", fmt.Sprintf("%s %s  %s  %s", c.Type, c.Status, c.Reason, c.Message))
+	}
+	return w.Flush()
+}
+
+type usageView struct {
+	CPUMilliSeconds      string `json:"cpu_milli_seconds"`
+	MemoryByteSeconds    string `json:"memory_byte_seconds"`
+	EphemeralByteSeconds string `json:"ephemeral_byte_seconds"`
+	StorageByteSeconds   string `json:"storage_byte_seconds"`
+}
+
+type tariffView struct {
+	CPUHour          tariff.Amount `json:"cpu_hour"`
+	MemoryGiBHour    tariff.Amount `json:"memory_gib_hour"`
+	EphemeralGiBHour tariff.Amount `json:"ephemeral_gib_hour"`
+	StorageGiBHour   tariff.Amount `json:"storage_gib_hour"`
+}
+
+type billView struct {
+	App       string        `json:"app"`
+	Name      string        `json:"name"`
+	Channel   string        `json:"channel"`
+	Token     tokenView     `json:"token"`
+	Tariff    tariffView    `json:"tariff"`
+	Usage     usageView     `json:"usage"`
+	Owed      tariff.Amount `json:"owed"`
+	Vouchered tariff.Amount `json:"vouchered"`
+	Claimed   tariff.Amount `json:"claimed"`
+	Deposited tariff.Amount `json:"deposited"`
+	Hourly    tariff.Amount `json:"hourly"`
+	Runway    int64         `json:"runway_seconds"`
+	AccruedTo time.Time     `json:"accrued_to"`
+	Final     bool          `json:"final"`
+}
+
+func billOf(a *publisher.App, b *publisher.Bill, t publisher.Token) *billView {
+	if b == nil {
+		return nil
+	}
+	return &billView{
+		App: a.ID.String(), Name: a.Name, Channel: a.Channel.ID.String(), Token: tokenOf(t),
+		Tariff:    tariffView{b.Tariff.CPUHour, b.Tariff.MemoryGiBHour, b.Tariff.EphemeralGiBHour, b.Tariff.StorageGiBHour},
+		Usage:     usageView{b.Usage.CPU.String(), b.Usage.Memory.String(), b.Usage.Ephemeral.String(), b.Usage.Storage.String()},
+		Owed:      b.Owed,
+		Vouchered: b.Vouchered, Claimed: b.Claimed, Deposited: b.Deposited, Hourly: b.Hourly, Runway: int64(b.Runway / time.Second),
+		AccruedTo: b.AccruedTo.UTC(), Final: b.Final,
+	}
+}
+
+func writeBill(out io.Writer, b *publisher.Bill, t publisher.Token) error {
+	w := table(out)
+	row(w, "resource", "used\tper hour and unit")
+	for _, r := range []struct {
+		name, unit string
+		used       string
+		price      tariff.Amount
+	}{
+		{"cpu", "vCPU hours", publisher.Hours(b.Usage.CPU, 1000), b.Tariff.CPUHour},
+		{"memory", "GiB hours", publisher.Hours(b.Usage.Memory, 1<<30), b.Tariff.MemoryGiBHour},
+		{"ephemeral", "GiB hours", publisher.Hours(b.Usage.Ephemeral, 1<<30), b.Tariff.EphemeralGiBHour},
+		{"storage", "GiB hours", publisher.Hours(b.Usage.Storage, 1<<30), b.Tariff.StorageGiBHour},
+	} {
+		row(w, r.name, fmt.Sprintf("%s %s\t%s", r.used, r.unit, t.Format(r.price)))
+	}
+	row(w, "owed", t.Format(b.Owed)+"\t(usage × tariff, computed here)")
+	row(w, "claimed", t.Format(b.Claimed)+"\t(on chain)")
+	row(w, "deposited", t.Format(b.Deposited))
+	switch {
+	case b.Final:
+		row(w, "final", "nothing more will be added")
+	case b.Runway > 0:
+		row(w, "runway", fmt.Sprintf("%s at %s per hour", duration(b.Runway), t.Format(b.Hourly)))
+	}
+	row(w, "counted to", b.AccruedTo.UTC().Format(time.RFC3339))
+	return w.Flush()
+}
+
+type receiptView struct {
+	Event     string        `json:"event"`
+	App       string        `json:"app"`
+	Name      string        `json:"name"`
+	Channel   string        `json:"channel"`
+	Token     tokenView     `json:"token"`
+	Deposited tariff.Amount `json:"deposited"`
+	Claimed   tariff.Amount `json:"claimed"`
+	Refunded  tariff.Amount `json:"refunded"`
+	CloseTx   string        `json:"close_tx"`
+	Bill      *billView     `json:"bill"`
+}
+
+func receiptOf(r *publisher.Receipt) receiptView {
+	return receiptView{
+		Event: "result", App: r.App.ID.String(), Name: r.App.Name, Channel: r.App.Channel.ID.String(), Token: tokenOf(r.Token),
+		Deposited: r.Deposited, Claimed: r.Claimed, Refunded: r.Refunded, CloseTx: r.CloseTx, Bill: billOf(r.App, r.Bill, r.Token),
+	}
+}
+
+func writeReceipt(out io.Writer, r *publisher.Receipt) error {
+	w := table(out)
+	row(w, "app", r.App.Name+" has ended")
+	row(w, "deposited", r.Token.Format(r.Deposited))
+	row(w, "claimed", r.Token.Format(r.Claimed))
+	row(w, "refunded", r.Token.Format(r.Refunded))
+	if r.Bill != nil {
+		row(w, "owed", r.Token.Format(r.Bill.Owed)+"  (usage × tariff, computed here)")
+	}
+	row(w, "channel", r.App.Channel.ID.String()+" is closed")
+	return w.Flush()
+}
+
+type channelView struct {
+	App       string        `json:"app"`
+	Name      string        `json:"name"`
+	Channel   string        `json:"channel"`
+	Status    string        `json:"status"`
+	Token     tokenView     `json:"token"`
+	Deposited tariff.Amount `json:"deposited"`
+	Claimed   tariff.Amount `json:"claimed"`
+	Remaining tariff.Amount `json:"remaining"`
+	HourlyCap tariff.Amount `json:"hourly_cap"`
+	Payout    string        `json:"payout"`
+	Signer    string        `json:"signer"`
+	Notice    uint64        `json:"notice_seconds"`
+	NoticeEnd *time.Time    `json:"notice_end,omitempty"`
+}
+
+func channelOf(c *publisher.ChannelView) channelView {
+	v := channelView{
+		App: c.App.ID.String(), Name: c.App.Name, Channel: c.App.Channel.ID.String(), Status: c.Status.String(), Token: tokenOf(c.Token),
+		Deposited: c.State.Deposited, Claimed: c.State.Claimed, Remaining: c.State.Remaining(), HourlyCap: c.Terms.Cap.Mul(3600),
+		Payout: c.Terms.Payout.Hex(), Signer: c.Terms.Signer.Hex(), Notice: c.Terms.Notice,
+	}
+	if end := c.NoticeEnd().UTC(); !c.NoticeEnd().IsZero() {
+		v.NoticeEnd = &end
+	}
+	return v
+}
+
+func writeChannel(out io.Writer, c *publisher.ChannelView) error {
+	w := table(out)
+	row(w, "channel", c.App.Channel.ID.String())
+	row(w, "app", c.App.Name)
+	row(w, "status", c.Status.String())
+	row(w, "deposited", c.Token.Format(c.State.Deposited))
+	row(w, "claimed", c.Token.Format(c.State.Claimed))
+	row(w, "remaining", c.Token.Format(c.State.Remaining()))
+	row(w, "cap", c.Token.Format(c.Terms.Cap.Mul(3600))+" per hour")
+	row(w, "paid to", c.Terms.Payout.Hex())
+	row(w, "notice", duration(time.Duration(c.Terms.Notice)*time.Second))
+	if end := c.NoticeEnd(); !end.IsZero() {
+		row(w, "notice ends", end.UTC().Format(time.RFC3339)+"  (then: apocryph channel withdraw "+c.App.Name+")")
+	}
+	return w.Flush()
+}
+
+func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
+
+func row(w io.Writer, name, value string) { _, _ = fmt.Fprintf(w, "%s\t%s\n", name, value) }
+
+// duration is a duration as people read it: days and hours, or hours and minutes, or less.
+func duration(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day:
+		return fmt.Sprintf("%d days %d h", d/day, d%day/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return d.Round(time.Second).String()
+}
