@@ -62,7 +62,9 @@ type AppSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	Sequence int64 `json:"sequence"`
 	// Stop is the encoded order.v1.SignedStatement that ended the app.
+	// Without a format, because rules read the format "byte" as URL-safe base64, which JSON does not write.
 	// +optional
+	// +kubebuilder:validation:Format=""
 	Stop []byte `json:"stop,omitempty"`
 
 	// Channel is the id of the channel that pays, 0x and 64 hex digits; Terms its encoded order.v1.Terms; Quote the encoded
