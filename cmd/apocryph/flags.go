@@ -203,7 +203,7 @@ func (f *TrustFlags) publisher(s *publisher.Store, w *Wallet, c *Console) (*publ
 	if f.AcceptSimulator != "" {
 		sim, err := evidence.ParseSimulator(f.AcceptSimulator)
 		if err != nil {
-			return nil, fault.Hint(err, "check --accept-simulator (APOCRYPH_SIMULATOR)")
+			return nil, fault.Hint(fmt.Errorf("the evidence to accept: %w", err), "check --accept-simulator (APOCRYPH_SIMULATOR)")
 		}
 		policy.Simulator = &sim
 	}

@@ -31,8 +31,8 @@ func (v ChannelView) NoticeEnd() time.Time {
 
 // Channel reads an app's channel.
 func (p *Publisher) Channel(ctx context.Context, a *App) (*ChannelView, error) {
-	if a.Domain() != p.Chain.Domain() {
-		return nil, fault.Hint(fmt.Errorf("app %s was deployed on chain %d with contract %s", a.Name, a.ChainID, a.Contract), "use the --rpc and --channels of then")
+	if err := p.sameChain(a); err != nil {
+		return nil, err
 	}
 	_, terms, err := a.Channel.terms()
 	if err != nil {
@@ -47,6 +47,14 @@ func (p *Publisher) Channel(ctx context.Context, a *App) (*ChannelView, error) {
 		return nil, err
 	}
 	return &ChannelView{App: a, Terms: terms, State: s, Status: s.Status(now), Token: token}, nil
+}
+
+// sameChain returns an error unless the configured chain and contract are the app's.
+func (p *Publisher) sameChain(a *App) error {
+	if a.Domain() == p.Chain.Domain() {
+		return nil
+	}
+	return fault.Hint(fmt.Errorf("app %s was deployed on chain %d with contract %s", a.Name, a.ChainID, a.Contract), "use the --rpc and --channels of then")
 }
 
 // Deposit adds an amount, in token units as people write it, to an app's channel.
@@ -69,7 +77,7 @@ func (p *Publisher) Deposit(ctx context.Context, a *App, text string) (*ChannelV
 	case v.Status != channel.Open && v.Status != channel.Notice:
 		return nil, amount, fault.Hint(fmt.Errorf("channel %s is %s and takes no deposits", a.Channel.ID, v.Status), "deploy the app anew")
 	case amount.Cmp(balance) > 0:
-		return nil, amount, fault.Hint(fmt.Errorf("the wallet has %s, the deposit is %s: %w", v.Token.Format(balance), v.Token.Format(amount), ErrMoney), "send tokens to the wallet (apocryph wallet show)")
+		return nil, amount, fault.Hint(fmt.Errorf("the deposit of %s is more than the wallet's balance of %s: %w", v.Token.Format(amount), v.Token.Format(balance), ErrMoney), "send tokens to the wallet (apocryph wallet show)")
 	}
 	return p.act(ctx, a, amount, func(t channel.Terms) (string, error) { return p.Wallet.Deposit(ctx, t, amount) })
 }

@@ -182,7 +182,7 @@ func (o *Offer) fund(b Budget) error {
 		return fault.Hint(fmt.Errorf("a deposit of %s is less than the %s that the provider starts the app for: %w", o.Token.Format(o.Deposit), o.Token.Format(o.Minimum), ErrMoney),
 			"deposit at least that much, or leave --deposit out")
 	case o.Deposit.Cmp(o.Balance) > 0:
-		return fault.Hint(fmt.Errorf("the wallet has %s, the deposit is %s: %w", o.Token.Format(o.Balance), o.Token.Format(o.Deposit), ErrMoney),
+		return fault.Hint(fmt.Errorf("the deposit of %s is more than the wallet's balance of %s: %w", o.Token.Format(o.Deposit), o.Token.Format(o.Balance), ErrMoney),
 			"deposit less with --deposit or --for, or send tokens to the wallet (apocryph wallet show)")
 	}
 	return nil

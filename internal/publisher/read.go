@@ -129,6 +129,9 @@ type Bill struct {
 
 // Bill asks for an app's account. It returns ErrBill when the provider's sum is not usage × tariff.
 func (p *Publisher) Bill(ctx context.Context, a *App) (*Bill, error) {
+	if err := p.sameChain(a); err != nil {
+		return nil, err
+	}
 	s, err := p.reach(ctx, a)
 	if err != nil {
 		return nil, err

@@ -42,6 +42,9 @@ func (p *Publisher) Stop(ctx context.Context, nameOrID string, confirm func(cont
 	if a, err = p.Store.Find(a.ID.String()); err != nil { // another command may have changed it before the lock
 		return nil, err
 	}
+	if err := p.sameChain(a); err != nil {
+		return nil, err
+	}
 	s, now, err := p.Chain.State(ctx, a.Channel.ID)
 	if err != nil {
 		return nil, err
@@ -79,6 +82,7 @@ func leaveHint(a *App, first string) string {
 
 // end sends the signed stop and follows until the chain shows the channel closed.
 func (p *Publisher) end(ctx context.Context, s *session, a *App) (*Receipt, error) {
+	before := a.Stage
 	signed, err := p.signStop(a)
 	if err != nil {
 		return nil, err
@@ -89,8 +93,17 @@ func (p *Publisher) end(ctx context.Context, s *session, a *App) (*Receipt, erro
 	}
 	limited, cancel := context.WithTimeout(call, callTime)
 	defer cancel()
-	if _, err := s.RPC.Stop(limited, &providerv1.StopRequest{Statement: signed}); err != nil && fault.ReasonOf(refusal(err)) != providerv1.Reason_REASON_APP_ENDED {
-		return nil, fmt.Errorf("stopping app %s: %w", a.Name, refusal(err))
+	if _, err := s.RPC.Stop(limited, &providerv1.StopRequest{Statement: signed}); err != nil {
+		err = refusal(err)
+		switch fault.ReasonOf(err) {
+		case providerv1.Reason_REASON_APP_ENDED: // by somebody else's word; it settles all the same
+		case providerv1.Reason_REASON_APP_NOT_FOUND:
+			// Nothing runs, so nothing was stopped: the app can still be deployed on its channel.
+			a.Stage = before
+			return nil, errors.Join(fmt.Errorf("stopping app %s: %w", a.Name, err), p.Store.Save(a))
+		default:
+			return nil, fmt.Errorf("stopping app %s: %w", a.Name, err)
+		}
 	}
 	p.report("stop", "the provider has the signed stop")
 	if err := p.untilSettled(ctx, s, a); err != nil {
