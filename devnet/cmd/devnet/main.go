@@ -23,6 +23,7 @@ type cli struct {
 	Build      buildCmd      `cmd:"" help:"Build the devnet's programs and images."`
 	Kubeconfig kubeconfigCmd `cmd:"" help:"Print the path of the administrator's kubeconfig."`
 	Faucet     faucetCmd     `cmd:"" help:"Give coins and test tokens to an address."`
+	Demo       demoCmd       `cmd:"" help:"Bring the devnet up, run the demo on it, and take it down."`
 	Supervise  superviseCmd  `cmd:"" hidden:""`
 	Init       initCmd       `cmd:"" hidden:""`
 }

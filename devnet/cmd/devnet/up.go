@@ -32,18 +32,25 @@ const chainID = 1337
 const startLimit = 2 * time.Minute
 
 // upCmd brings the devnet up. A devnet that is up already gets what changed.
-type upCmd struct{}
+type upCmd struct {
+	KeepFailed bool `help:"Leave what came up if the rest fails."`
+}
 
-func (*upCmd) Run(ctx context.Context, co checkout.Checkout) error {
+func (c *upCmd) Run(ctx context.Context, co checkout.Checkout) error {
 	p := progress.New(os.Stdout)
+	fresh := !sandbox.Running(co.State())
 	if err := bringUp(ctx, co, p); err != nil {
+		if fresh && !c.KeepFailed {
+			err = errors.Join(err, sandbox.Stop(context.WithoutCancel(ctx), co.State()))
+		}
 		return err
 	}
 	p.Table(os.Stdout)
+	fmt.Printf("\nThe devnet is up. Use it by: source %s\nEnd it by:    make devnet-down\n", filepath.Join("build", "devnet", "env"))
 	return nil
 }
 
-// bringUp returns when everything answers. What it started itself, it takes down again if it fails.
+// bringUp returns when everything answers.
 func bringUp(ctx context.Context, co checkout.Checkout, p *progress.Progress) error {
 	b := &builder.Builder{Checkout: co, Progress: p}
 	if err := builder.InstallMissing(ctx, p); err != nil {
@@ -52,18 +59,14 @@ func bringUp(ctx context.Context, co checkout.Checkout, p *progress.Progress) er
 	if err := buildMachine(ctx, b); err != nil {
 		return err
 	}
-	fresh := !sandbox.Running(co.State())
 	err := together(
 		func() error { return startCluster(ctx, co, b) },
 		func() error { return buildApocryph(ctx, b) },
 	)
-	if err == nil {
-		err = fill(ctx, co, b)
+	if err != nil {
+		return err
 	}
-	if err != nil && fresh {
-		return errors.Join(err, sandbox.Stop(context.WithoutCancel(ctx), co.State()))
-	}
-	return err
+	return fill(ctx, co, b)
 }
 
 // together runs functions side by side and returns their errors.
