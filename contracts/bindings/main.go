@@ -24,7 +24,7 @@ func main() {
 	for contract, pkg := range contracts {
 		if err := generate(contract, pkg); err != nil {
 			fmt.Fprintf(os.Stderr, "bindings: %s: %v\n", contract, err)
-			os.Exit(1)
+			os.Exit(1) //nolint:forbidigo // this is main
 		}
 	}
 }

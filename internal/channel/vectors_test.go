@@ -252,7 +252,7 @@ func rewrite(t *testing.T, v *vectors) {
 		due := apitypes.TypedDataMessage{"channel": c.ID.String(), "total": c.Total.String()}
 		c.VoucherDigest, c.ReleaseDigest = hash("Voucher", due), hash("Release", due)
 		c.OpenDigest = hash("Open", apitypes.TypedDataMessage{
-			"terms": map[string]any(terms), "amount": c.Total.String(), "deadline": strconv.FormatUint(c.Deadline, 10),
+			"terms": terms, "amount": c.Total.String(), "deadline": strconv.FormatUint(c.Deadline, 10),
 		})
 		for what, s := range map[common.Hash]*hexutil.Bytes{c.VoucherDigest: &c.VoucherSignature, c.ReleaseDigest: &c.ReleaseSignature} {
 			if *s, err = eip712.Sign(what, signer); err != nil {
@@ -272,12 +272,12 @@ func rewrite(t *testing.T, v *vectors) {
 	}
 }
 
-func message(c termsVector) apitypes.TypedDataMessage {
+func message(c termsVector) map[string]any {
 	payees := []any{}
 	for _, p := range c.Payees {
 		payees = append(payees, map[string]any{"account": p.Account.Hex(), "share": fmt.Sprint(p.Share)})
 	}
-	return apitypes.TypedDataMessage{
+	return map[string]any{
 		"payment": map[string]any{"token": c.Token.Hex(), "payout": c.Payout.Hex(), "payees": payees, "signer": c.Signer.Hex()},
 		"cap":     c.Cap.String(),
 		"window":  fmt.Sprint(c.Window),

@@ -67,7 +67,11 @@ func newWorld(t *testing.T) *world {
 		rules.BogotaTime = nil
 		c.Genesis.Config = &rules
 	})
-	t.Cleanup(func() { sim.Close() })
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	w := &world{chain: chain{Client: sim.Client(), sim: sim}, signer: keys[2]}
 
 	bare, err := evm.New(t.Context(), w.chain, evm.Config{ChainID: 1337, Poll: time.Millisecond})
@@ -343,7 +347,11 @@ func TestDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	_, err = evm.Dial(t.Context(), "http://"+l.Addr().String(), evm.Config{Timeout: 50 * time.Millisecond})
 	if !errors.Is(err, evm.ErrUnavailable) {
 		t.Errorf("Dial = %v, want ErrUnavailable", err)
