@@ -41,3 +41,20 @@ func TestSaltHeader(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDecodeHeader(f *testing.F) {
+	f.Add("")
+	f.Add("CgA=")
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := DecodeHeader(s)
+		if err != nil {
+			if !errors.Is(err, ErrInvalid) {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+		if _, err := EncodeHeader(d); err != nil {
+			t.Errorf("what was read can't be written: %v", err)
+		}
+	})
+}

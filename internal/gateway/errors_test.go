@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/apocryph/apocryph/internal/channel"
@@ -34,6 +37,29 @@ func TestEveryReasonHasACode(t *testing.T) {
 		if code := httpOf(codeOf(r)); code < 400 || code == 401 {
 			t.Errorf("%s answers pushes with %d", name, code)
 		}
+	}
+}
+
+// The table at the end of the wire's page is the one that the code has.
+func TestThePageHasTheCodes(t *testing.T) {
+	page, err := os.ReadFile("../../docs/protocol/wire.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([A-Z_, ]+) \\|$").FindAllStringSubmatch(string(page), -1) {
+		for _, reason := range strings.Split(row[2], ", ") {
+			got["REASON_"+reason] = row[1]
+		}
+	}
+	want := map[string]string{}
+	for n, name := range providerv1.Reason_name {
+		if n != 0 {
+			want[name] = codeOf(providerv1.Reason(n)).String()
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/protocol/wire.md (-code +page):\n%s", diff)
 	}
 }
 
@@ -68,7 +94,11 @@ func TestWhatIsInternalStaysInside(t *testing.T) {
 		t.Errorf("got %s, %s: %v", reason, code, err)
 	}
 	var info *providerv1.ErrorInfo
-	for _, d := range err.(*connect.Error).Details() {
+	ce := new(connect.Error)
+	if !errors.As(err, &ce) {
+		t.Fatalf("got %T", err)
+	}
+	for _, d := range ce.Details() {
 		v, _ := d.Value()
 		info, _ = v.(*providerv1.ErrorInfo)
 	}

@@ -91,6 +91,7 @@ func (g *Gateway) writeOCIError(w http.ResponseWriter, r *http.Request, err erro
 		code = "NAME_INVALID"
 	case connect.CodeInternal:
 		code = "UNKNOWN"
+	default: // DENIED
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(httpOf(o.code))

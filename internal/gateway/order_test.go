@@ -304,7 +304,7 @@ func TestUpdateRefuses(t *testing.T) {
 func TestHostIsGivenOnce(t *testing.T) {
 	w := newWorld(t)
 	named := func(d *draft) { d.manifest.Http.Host = "notes" }
-	first := w.accept(named)
+	w.accept(named)
 	theirs := func(d *draft) { named(d); d.by = w.stranger }
 	_, err := (server{w.g}).Apply(w.as(w.stranger), w.order(theirs))
 	if reason := reasonOf(err); reason != providerv1.Reason_REASON_HOST_TAKEN {
@@ -316,7 +316,7 @@ func TestHostIsGivenOnce(t *testing.T) {
 	if again := w.accept(func(d *draft) { named(d); d.sequence = 2000 }); again.Spec.Host != "notes.apps.localhost" {
 		t.Errorf("its own app got %s", again.Spec.Host)
 	}
-	first = w.get(w.app(w.publisher))
+	first := w.get(w.app(w.publisher))
 	first.Status.Phase = v1alpha1.PhaseEnded
 	if err := w.cluster.Status().Update(t.Context(), first); err != nil {
 		t.Fatal(err)

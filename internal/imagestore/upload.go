@@ -176,8 +176,11 @@ func (s *Store) expire(app, id string) error {
 	}
 	defer leave()
 	u, err := s.resume(app, id)
+	if errors.Is(err, ErrUploadBusy) || errors.Is(err, ErrUploadUnknown) {
+		return nil // somebody writes to it, or has just finished it
+	}
 	if err != nil {
-		return nil //nolint:nilerr // somebody writes to it or has just finished it: not ours
+		return err
 	}
 	defer u.close()
 	return u.discard()

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -148,14 +149,17 @@ func TestResolveFromRegistry(t *testing.T) {
 }
 
 func TestPush(t *testing.T) {
+	var mu sync.Mutex
 	var writes int
 	seen := map[string]bool{}
 	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		if r.Method == http.MethodPatch || r.Method == http.MethodPut {
 			writes++
 		}
 		seen[r.Header.Get("Apocryph-App-Salt")] = true
+		mu.Unlock()
 		store.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)

@@ -27,7 +27,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/gostream"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
-	"github.com/libp2p/go-libp2p/p2p/transport/quic"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/multiformats/go-multiaddr"
 )
@@ -179,7 +179,8 @@ func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
 		}
 	}
 	for range left {
-		<-served
+		// Both say now that they were closed.
+		_ = <-served
 	}
 	return first
 }

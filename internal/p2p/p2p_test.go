@@ -152,6 +152,7 @@ func TestServeBrowserProtocol(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
 	if err != nil || string(got) != client.ID() || !resp.Close {
 		t.Errorf("got %q, %v, close %t; want %q and close", got, err, resp.Close, client.ID())
 	}
