@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -104,7 +103,7 @@ func newWorld(t *testing.T) *world {
 	app := w.app(c.Domain)
 	w.client = fake.NewClientBuilder().WithScheme(kube.Scheme()).WithObjects(app, &v1alpha1.Usage{ObjectMeta: app.ObjectMeta}).
 		WithStatusSubresource(&v1alpha1.App{}, &v1alpha1.Usage{}).Build()
-	i, err := New(c, w.contract, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	i, err := New(c, w.contract, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -97,7 +96,7 @@ func newWorld(t *testing.T) *world {
 		CheckPeer: checkPeer,
 		// Every other second a voucher.
 		VoucherEvery: 2 * time.Second,
-	}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
