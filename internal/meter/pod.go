@@ -3,7 +3,6 @@
 package meter
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -85,35 +84,7 @@ func rateOf(list corev1.ResourceList) usage.Rate {
 	}
 }
 
-// Rate is an interval's rate.
-func Rate(in v1alpha1.Interval) usage.Rate {
-	return usage.Rate{
-		MilliCPU: in.MilliCPU, MemoryBytes: in.MemoryBytes, EphemeralBytes: in.EphemeralBytes, StorageBytes: in.StorageBytes,
-	}
-}
-
-// ReadTotals reads the totals of an account. It returns usage.ErrQuantity for a text that is none.
-func ReadTotals(t v1alpha1.Totals) (usage.Totals, error) {
-	var u usage.Totals
-	for _, f := range []struct {
-		name, from string
-		to         *usage.Quantity
-	}{
-		{"cpu", t.CPUMilliSeconds, &u.CPU},
-		{"memory", t.MemoryByteSeconds, &u.Memory},
-		{"ephemeral storage", t.EphemeralByteSeconds, &u.Ephemeral},
-		{"storage", t.StorageByteSeconds, &u.Storage},
-	} {
-		q, err := usage.ParseQuantity(f.from)
-		if err != nil {
-			return usage.Totals{}, fmt.Errorf("total of %s: %w", f.name, err)
-		}
-		*f.to = q
-	}
-	return u, nil
-}
-
-// WriteTotals is the inverse of ReadTotals.
+// WriteTotals is the inverse of usage.Closed.
 func WriteTotals(u usage.Totals) v1alpha1.Totals {
 	return v1alpha1.Totals{
 		CPUMilliSeconds:      u.CPU.String(),

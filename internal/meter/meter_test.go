@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meter
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/kube"
+)
+
+func start() time.Time { return time.Unix(1_800_000_000, 0) }
+
+func seconds(n int) metav1.Time { return metav1.NewTime(start().Add(time.Duration(n) * time.Second)) }
+
+func theApp() *v1alpha1.App {
+	return &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: "sys", Name: "a", UID: "app", Finalizers: []string{v1alpha1.FinalizerApp}}}
+}
+
+func thePod() *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "app-a", Name: "p", UID: "pod", Finalizers: []string{"other/one", v1alpha1.FinalizerMeter},
+			Labels: map[string]string{v1alpha1.LabelService: "web"},
+		},
+		Spec: corev1.PodSpec{NodeName: "m", Containers: []corev1.Container{{
+			Name: "web", Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("1")}},
+		}}},
+		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: seconds(0)}}},
+		}},
+	}
+}
+
+func heartbeat(n int) *coordinationv1.Lease {
+	renewed := metav1.NewMicroTime(seconds(n).Time)
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: leases, Name: "m"}, Spec: coordinationv1.LeaseSpec{RenewTime: &renewed},
+	}
+}
+
+func cluster(funcs interceptor.Funcs, objects ...client.Object) client.WithWatch {
+	return fake.NewClientBuilder().WithScheme(kube.Scheme()).WithStatusSubresource(&v1alpha1.App{}, &v1alpha1.Usage{}, &corev1.Pod{}).
+		WithInterceptorFuncs(funcs).WithObjects(objects...).Build()
+}
+
+func newMeter(c client.WithWatch, now int) *Meter {
+	m := New(c, "sys", time.Hour, slog.New(slog.DiscardHandler))
+	m.now = func() time.Time { return seconds(now).Time }
+	return m
+}
+
+func stored(t *testing.T, c client.Client) v1alpha1.UsageStatus {
+	t.Helper()
+	var u v1alpha1.Usage
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "sys", Name: "a"}, &u); err != nil {
+		t.Fatal(err)
+	}
+	return u.Status
+}
+
+// step keeps the one account once, reading heartbeats before.
+func (m *Meter) step(t *testing.T) error {
+	t.Helper()
+	if err := m.readHeartbeats(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return m.account(t.Context(), "a")
+}
+
+func end(t *testing.T, c client.Client, n int) {
+	t.Helper()
+	p := &corev1.Pod{}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(thePod()), p); err != nil {
+		t.Fatal(err)
+	}
+	p.Status.Phase = corev1.PodFailed
+	p.Status.ContainerStatuses[0].State = corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{StartedAt: seconds(0), FinishedAt: seconds(n)},
+	}
+	if err := c.Status().Update(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAPodIsWrittenDownBeforeItMayGo(t *testing.T) {
+	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40))
+	m := newMeter(c, 60)
+	if err := m.step(t); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(seconds(40).Time.UTC(), stored(t, c).Open[0].AccruedTo.UTC()); diff != "" {
+		t.Errorf("accrued to (-want +got):\n%s", diff)
+	}
+	end(t, c, 50)
+	if err := m.step(t); err != nil {
+		t.Fatal(err)
+	}
+	got := stored(t, c)
+	if got.Totals.CPUMilliSeconds != "50000" || len(got.Open) != 0 {
+		t.Errorf("account is %+v", got)
+	}
+	p := &corev1.Pod{}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(thePod()), p); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"other/one"}, p.Finalizers); diff != "" {
+		t.Errorf("finalizers (-want +got):\n%s", diff)
+	}
+}
+
+func TestACrashBeforeTheFinalizerGoesCountsOnce(t *testing.T) {
+	away := apierrors.NewInternalError(io.ErrUnexpectedEOF)
+	c := cluster(interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return away
+		},
+	}, theApp(), thePod(), heartbeat(40))
+	end(t, c, 50)
+	for range 3 {
+		if err := newMeter(c, 60).step(t); !apierrors.IsInternalError(err) {
+			t.Fatalf("error is %v", err)
+		}
+		if got := stored(t, c); got.Totals.CPUMilliSeconds != "50000" {
+			t.Fatalf("account is %+v", got)
+		}
+	}
+}
+
+func TestAnAccountThatSomebodyElseWroteIsReadAgain(t *testing.T) {
+	c := cluster(interceptor.Funcs{
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, obj client.Object, opts ...client.SubResourceUpdateOption) error {
+			if _, ok := obj.(*v1alpha1.Usage); ok {
+				return apierrors.NewConflict(schema.GroupResource{}, "a", nil)
+			}
+			return c.SubResource(sub).Update(ctx, obj, opts...)
+		},
+	}, theApp(), thePod(), heartbeat(40))
+	end(t, c, 50)
+	if err := newMeter(c, 60).step(t); !apierrors.IsConflict(err) {
+		t.Errorf("error is %v, want a conflict", err)
+	}
+	p := &corev1.Pod{}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(thePod()), p); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Finalizers) != 2 {
+		t.Error("the pod may go though nothing was written")
+	}
+}
+
+func TestMissingRightsEndNothing(t *testing.T) {
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", nil)
+	app := theApp()
+	app.Status.EndReason = v1alpha1.EndStoppedByPublisher
+	app.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStopped, Status: metav1.ConditionTrue}}
+	noPods := interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*corev1.PodList); ok {
+				return forbidden
+			}
+			return c.List(ctx, list, opts...)
+		},
+	}
+	c := cluster(noPods, app, heartbeat(40), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "app-a"}})
+	if err := newMeter(c, 60).step(t); !apierrors.IsForbidden(err) {
+		t.Errorf("error is %v, want that it is forbidden", err)
+	}
+	if stored(t, c).Final {
+		t.Error("final, though the pods can't be seen")
+	}
+	// Without a namespace there is nothing to be seen.
+	c = cluster(noPods, app, heartbeat(40))
+	if err := newMeter(c, 60).step(t); err != nil || !stored(t, c).Final {
+		t.Errorf("not final without a namespace: %v", err)
+	}
+}
+
+func TestRunKeepsEveryAccountAndStops(t *testing.T) {
+	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40))
+	m := newMeter(c, 60)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		synctest.Wait()
+		if got := stored(t, c); len(got.Open) != 1 {
+			t.Errorf("account is %+v", got)
+		}
+		end(t, c, 50) // rings the bell, long before the next tick
+		synctest.Wait()
+		if got := stored(t, c); got.Totals.CPUMilliSeconds != "50000" {
+			t.Errorf("account is %+v", got)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	w := httptest.NewRecorder()
+	m.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if want := `apocryph_usage_total{app="a",resource="cpu"} 50000`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("metrics lack %s:\n%s", want, w.Body)
+	}
+}
