@@ -25,11 +25,14 @@ type deployCmd struct {
 	Provider string        `help:"Multiaddr of the provider." env:"APOCRYPH_PROVIDER" placeholder:"MULTIADDR"`
 	Images   []string      `help:"Directory of an OCI image layout to look for images in before registries; may be repeated." env:"APOCRYPH_IMAGES" placeholder:"DIR" type:"path"`
 	Deposit  string        `help:"How much to deposit, in token units, as in 12 or 0.5." xor:"budget" placeholder:"AMOUNT"`
-	For      time.Duration `help:"Deposit what the app costs for this long with everything running." default:"24h" xor:"budget" placeholder:"DURATION"`
+	For      time.Duration `help:"Deposit what the app costs for this long with everything running (24h)." xor:"budget" placeholder:"DURATION"`
 	Wait     time.Duration `help:"How long to wait until the app is ready." default:"10m" placeholder:"DURATION"`
 	DryRun   bool          `help:"Stop after the offer was shown: nothing is opened, sent or paid."`
 	Yes      bool          `short:"y" help:"Accept the offer without asking."`
 }
+
+// defaultFor is how long a deposit lasts when nothing is said.
+const defaultFor = 24 * time.Hour
 
 // Run deploys or updates an app.
 func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publisher.Publisher, con *Console) error {
@@ -43,6 +46,9 @@ func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publish
 	}
 	for _, n := range file.Notes {
 		con.Note("note      %s", n)
+	}
+	if c.Deposit == "" && c.For == 0 {
+		c.For = defaultFor
 	}
 	chain.join(p, w)
 	p.Resolve = images{oci.Sources{Layouts: c.Images}}.resolve

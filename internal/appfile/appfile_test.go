@@ -72,7 +72,7 @@ func TestExample(t *testing.T) {
 	want := &manifestv1.Manifest{
 		Name: "shop",
 		Services: []*manifestv1.Service{{
-			Name: "pocketbase", Image: "pocketbase/pocketbase:0.40.4", Digest: got.Services[0].Digest,
+			Name: "pocketbase", Image: "pocketbase/pocketbase:0.39.1", Digest: got.Services[0].Digest,
 			Command:   []string{"serve", "--http=0.0.0.0:8090", "--dir=/pb_data"},
 			Ports:     []*manifestv1.Port{{Number: 8090, Protocol: "tcp"}},
 			Mounts:    []*manifestv1.Mount{{Volume: "pb-data", Path: "/pb_data"}},

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"apocryph": main})
+}
+
+func TestScripts(t *testing.T) {
+	w := newWorld(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, w.env(e.WorkDir)...)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// fund gives the script's wallet coins and tokens.
+			"fund": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(w.fund(t.Context(), ts.Getenv("APOCRYPH_WALLET")))
+			},
+			// pass moves the chain's clock: pass 2h.
+			"pass": func(ts *testscript.TestScript, _ bool, args []string) {
+				d, err := time.ParseDuration(args[0])
+				ts.Check(err)
+				ts.Check(w.pass(d))
+			},
+			// private fails unless all files below a directory, or a file, are for the owner's eyes only.
+			"private": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+					if err != nil || d.IsDir() {
+						return err
+					}
+					return checkMode(path)
+				}))
+			},
+		},
+	})
+}
+
+// A script per command also finds a Run parameter that no flag group binds.
+func TestEveryCommandHasAScript(t *testing.T) {
+	parser, err := kong.New(&cli{}, kong.Name("apocryph"), kong.Bind(stdio{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range parser.Model.Leaves(false) {
+		name := strings.ReplaceAll(strings.TrimPrefix(leaf.Path(), "apocryph "), " ", "-")
+		name, _, _ = strings.Cut(name, "-<")
+		content, err := os.ReadFile(filepath.Join("testdata", name+".txtar"))
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("apocryph %s has no script testdata/%s.txtar", strings.ReplaceAll(name, "-", " "), name)
+			continue
+		}
+		if !strings.Contains(string(content), "exec apocryph "+strings.ReplaceAll(name, "-", " ")) {
+			t.Errorf("testdata/%s.txtar does not run it", name)
+		}
+	}
+}
