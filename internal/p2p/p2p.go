@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
@@ -159,15 +160,14 @@ func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
 		server(requirePeer(handler), &cleartext),
 		server(requirePeer(closeAfter(handler)), &plain),
 	}
-	served := make(chan error, 2)
+	served := make(chan error, len(servers))
+	var running sync.WaitGroup
 	for i, l := range []net.Listener{h2, h1} {
-		go func() { served <- servers[i].Serve(l) }()
+		running.Go(func() { served <- servers[i].Serve(l) })
 	}
 	var first error
-	left := 2
 	select {
 	case first = <-served:
-		left--
 	case <-ctx.Done():
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
@@ -178,10 +178,7 @@ func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
 			_ = s.Close()
 		}
 	}
-	for range left {
-		// Both say now that they were closed.
-		_ = <-served
-	}
+	running.Wait()
 	return first
 }
 
