@@ -7,9 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os/exec"
-	"slices"
 	"strings"
 
 	"github.com/apocryph/apocryph/devnet/progress"
@@ -27,9 +25,9 @@ func (r Runtime) command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, r.Client, append([]string{"--address", r.Socket, "--namespace", "k8s.io"}, args...)...)
 }
 
-// Import gives the runtime the images of the layout in dir that it does not have.
-func (r Runtime) Import(ctx context.Context, dir string, p *progress.Progress) error {
-	wanted, err := Digests(dir)
+// Import gives the runtime those images of the layout in dir that it does not have.
+func (r Runtime) Import(ctx context.Context, dir string, refs []string, p *progress.Progress) error {
+	stored, err := Digests(dir)
 	if err != nil {
 		return err
 	}
@@ -38,8 +36,11 @@ func (r Runtime) Import(ctx context.Context, dir string, p *progress.Progress) e
 		return fmt.Errorf("listing the runtime's images: %w", err)
 	}
 	present := imported(string(list))
-	for _, ref := range slices.Sorted(maps.Keys(wanted)) {
-		if present[ref] == wanted[ref] {
+	for _, ref := range refs {
+		if stored[ref] == "" {
+			return fmt.Errorf("no image %s is stored in %s", ref, dir)
+		}
+		if present[ref] == stored[ref] {
 			continue
 		}
 		if err := p.Do("import", ref, func() error { return r.importOne(ctx, dir, ref) }); err != nil {

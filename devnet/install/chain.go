@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/ethclient"
+	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/apocryph/apocryph/devnet/account"
 	"github.com/apocryph/apocryph/internal/evidence"
@@ -103,9 +105,8 @@ func Give(ctx context.Context, rpc string, g Gift) error {
 	if err := mined(ctx, chain, mint); err != nil {
 		return fmt.Errorf("minting tokens: %w", err)
 	}
-	send := bind.NewBoundContract(g.To, t.GetABI(), chain, chain, chain) // any address takes a plain transfer
-	opts.Value = g.Coins
-	tx, err := send.Transfer(opts)
+	opts.Value, opts.GasLimit = g.Coins, params.TxGas // a limit of its own, or it asks for code to estimate by
+	tx, err := bind.Transact(bind.NewBoundContract(g.To, abi.ABI{}, chain, chain, chain), opts, nil)
 	if err != nil {
 		return fmt.Errorf("sending coins: %w", err)
 	}
