@@ -174,6 +174,8 @@ func (p *Publisher) authorized(ctx context.Context, a *App, what purpose) (conte
 	}
 	ctx, info := connect.NewClientContext(ctx)
 	info.RequestHeader().Set(delegation.Header, header)
+	// Without the salt a provider does not tell an app that is gone from somebody else's.
+	info.RequestHeader().Set(delegation.HeaderSalt, delegation.EncodeSalt(a.Salt))
 	return ctx, nil
 }
 
