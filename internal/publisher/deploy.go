@@ -163,7 +163,7 @@ func (d *deployment) meet(ctx context.Context) (err error) {
 	if proved.Class == evidence.ClassNone {
 		d.tell(Event{Step: "evidence", Warning: true, Message: "this evidence is of a simulator, which protects nothing: the provider's admin can read and change everything of this app"})
 	}
-	if d.app.Peer != nil && string(d.app.Peer) != d.session.Peer {
+	if len(d.app.Peer) > 0 && string(d.app.Peer) != d.session.Peer {
 		d.session.Close()
 		return fault.Hint(fmt.Errorf("app %s is at another provider", d.app.Name), "leave --provider out to update it there, or deploy under another --name")
 	}
