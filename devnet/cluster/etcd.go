@@ -42,6 +42,7 @@ func serveEtcd(ctx context.Context, dir, listen string) error {
 	cfg := embed.NewConfig()
 	cfg.Dir = dir
 	cfg.LogLevel = "warn"
+	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // else every request is worth a warning
 	cfg.UnsafeNoFsync = true // a devnet's state need not outlive the machine
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	peer := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}

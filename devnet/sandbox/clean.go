@@ -99,9 +99,23 @@ var tunables = []string{
 
 func tunablesFile(state string) string { return filepath.Join(state, "sysctl.json") }
 
-func saveTunables(state string) error {
+// saveTunables keeps what restoreTunables puts back. Beside another sandbox it keeps nothing: that one has the machine's own values.
+func saveTunables(state, cgroup string) error {
 	if _, err := os.Stat(tunablesFile(state)); err == nil {
 		return nil // of a devnet that crashed: those are the values to put back
+	}
+	roots, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	others, err := filepath.Glob(filepath.Join(roots[0], "apocryph-*"))
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if filepath.Base(other) != filepath.Base(cgroup) {
+			return nil
+		}
 	}
 	values := map[string]string{}
 	for _, key := range tunables {

@@ -123,8 +123,14 @@ func configureNetwork(s Spec) error {
 	if err := netlink.RouteAdd(&netlink.Route{Gw: s.HostIP.AsSlice()}); err != nil {
 		return fmt.Errorf("adding the default route: %w", err)
 	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
-		return fmt.Errorf("turning on forwarding: %w", err)
+	for key, value := range map[string]string{
+		"ip_forward": "1",
+		// When all processes die at once, nobody answers their last packets: the kernel would keep the namespace for two minutes.
+		"tcp_orphan_retries": "1",
+	} {
+		if err := os.WriteFile("/proc/sys/net/ipv4/"+key, []byte(value), 0); err != nil {
+			return fmt.Errorf("setting %s: %w", key, err)
+		}
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func Supervise(ctx context.Context, state string, initArgs []string, log *slog.L
 	if err := clean(spec); err != nil { // of a devnet that crashed
 		return err
 	}
-	if err := saveTunables(state); err != nil {
+	if err := saveTunables(state, spec.Cgroup); err != nil {
 		return err
 	}
 	if err := os.WriteFile(pidFile(state), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
