@@ -30,6 +30,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/multiformats/go-multiaddr"
 )
 
@@ -45,6 +46,8 @@ const (
 	pingTime   = 30 * time.Second
 
 	maxHeaderBytes = 64 << 10
+	// connectionsPerSecond bounds the handshakes of a host as a whole, beyond a burst of as many as it may hold.
+	connectionsPerSecond = 64
 	maxStreams     = 128
 )
 
@@ -118,10 +121,13 @@ func limits(c Config) (network.ResourceManager, error) {
 		},
 		PeerDefault: rcmgr.ResourceLimits{ConnsInbound: 8, Conns: 16, StreamsInbound: maxStreams, Streams: 2 * maxStreams},
 	}.Build(scaling.Scale(c.MaxMemory, c.MaxConnections))
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(all), rcmgr.WithLimitPerSubnet(
-		[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: c.MaxConnections}},
-		[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: c.MaxConnections}},
-	))
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(all),
+		rcmgr.WithLimitPerSubnet(
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: c.MaxConnections}},
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: c.MaxConnections}},
+		),
+		// The default lets an address connect once in five seconds after the first sixteen.
+		rcmgr.WithConnRateLimiters(&rate.Limiter{GlobalLimit: rate.Limit{RPS: connectionsPerSecond, Burst: c.MaxConnections}}))
 }
 
 // Close ends all connections and waits for what the host started.
