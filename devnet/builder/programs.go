@@ -53,6 +53,7 @@ func Apocryph(version string) []Program {
 	named := "-X main.version=" + version
 	return []Program{
 		{Name: "installer", Dir: "devnet", Package: "./cmd/installer"},
+		{Name: "demo", Dir: "devnet", Package: "./cmd/demo"},
 		{Name: "apocryphd", Dir: ".", Package: "./cmd/apocryphd", LinkFlags: named},
 		{Name: "apocryph", Dir: ".", Package: "./cmd/apocryph", LinkFlags: named},
 		{Name: "pocketbase", Dir: "devnet/tools/pocketbase", Package: "github.com/pocketbase/pocketbase/examples/base", Pinned: true},

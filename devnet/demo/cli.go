@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,6 +39,17 @@ func readEnv(path string) (map[string]string, error) {
 		}
 	}
 	return env, nil
+}
+
+// writeEnv makes a file to source, so that a person can go on as this publisher.
+func writeEnv(path string, env map[string]string) error {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if name != "PATH" {
+			fmt.Fprintf(&b, "export %s='%s'\n", name, strings.ReplaceAll(env[name], "'", `'\''`))
+		}
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
 // run shows the command and returns what it wrote to standard output. What it wrote to standard error is shown, and part of the error.

@@ -158,6 +158,9 @@ func (d *demo) prepare(ctx context.Context) error {
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		d.cli.env = append(d.cli.env, k+"="+env[k])
 	}
+	if err := writeEnv(filepath.Join(home, "env"), env); err != nil {
+		return err
+	}
 	config, err := clientcmd.BuildConfigFromFlags("", env["KUBECONFIG"])
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func newPocketBase(url, facade string) *pocketBase {
 
 // installToken finds the one-time token that PocketBase prints when nobody owns it yet.
 func installToken(logs []byte) (string, error) {
-	m := regexp.MustCompile(`/_/#/pbinstal/([A-Za-z0-9_.-]+)`).FindSubmatch(logs)
+	m := regexp.MustCompile(`/_/#/pbinstall/([A-Za-z0-9_.-]+)`).FindSubmatch(logs)
 	if m == nil {
 		return "", fmt.Errorf("the app's log has no installer link:\n%s", logs)
 	}

@@ -70,6 +70,19 @@ func (p *Progress) Done(group, name string, took time.Duration) {
 	p.Say("%-8s %s %s", group, name, seconds(took))
 }
 
+// Spent is the sum of what the parts of a group took; side by side they may have taken less.
+func (p *Progress) Spent(group string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var sum time.Duration
+	for _, e := range p.entries {
+		if e.Group == group {
+			sum += e.Took
+		}
+	}
+	return sum
+}
+
 // Say writes a line, with the time since the beginning.
 func (p *Progress) Say(format string, args ...any) {
 	p.mu.Lock()

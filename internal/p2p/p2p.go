@@ -48,7 +48,7 @@ const (
 	maxHeaderBytes = 64 << 10
 	// connectionsPerSecond bounds the handshakes of a host as a whole, beyond a burst of as many as it may hold.
 	connectionsPerSecond = 64
-	maxStreams     = 128
+	maxStreams           = 128
 )
 
 // Config says who a host is and how much it takes on.
