@@ -144,7 +144,7 @@ func (d *desired) policies() []client.Object {
 		d.policy("dns", networkingv1.NetworkPolicySpec{
 			PolicyTypes: egress,
 			Egress: []networkingv1.NetworkPolicyEgressRule{{
-				To:    []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
+				To: []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
 				// Policies see the server's own port, behind the Service; a server without privileges often has 5353.
 				Ports: []networkingv1.NetworkPolicyPort{
 					port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53), port(corev1.ProtocolUDP, 5353), port(corev1.ProtocolTCP, 5353),

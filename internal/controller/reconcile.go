@@ -145,6 +145,11 @@ func (r *Reconciler) wind(ctx context.Context, app *v1alpha1.App, in intent) (re
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	stopped := meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionStopped)
+	if ns != nil && stopped && !ns.DeletionTimestamp.IsZero() {
+		// Nothing is left to do but wait, and the rights to look went with the namespace's bindings.
+		return reconcile.Result{RequeueAfter: endingRetry}, nil
+	}
 	if ns != nil {
 		if err := r.observe(ctx, o, app.Name); err != nil {
 			return reconcile.Result{}, err

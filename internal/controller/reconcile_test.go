@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -418,6 +419,44 @@ func TestTheEnd(t *testing.T) {
 		t.Errorf("the App is still there: %v", err)
 	}
 	w.reconcile()
+}
+
+func TestATerminatingNamespaceIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.order(shop(service("web")))
+	w.verify()
+	w.fund(metav1.ConditionTrue, v1alpha1.ReasonFunded)
+	w.reconcile()
+	w.settle("web")
+	w.order(shop(service("web")), stopOrdered)
+	w.verify()
+	w.reconcile()
+	w.settle("web")
+	w.reconcile()
+	ns := &corev1.Namespace{}
+	w.exists(ns, "")
+	ns.Finalizers = []string{"example.org/slow"}
+	w.must(w.c.Update(t.Context(), ns))
+	w.say("invoicer", is(v1alpha1.ConditionSettled, metav1.ConditionTrue, "Released"))
+	w.reconcile()
+	// From here on the bindings are gone: whoever looks into the namespace is refused.
+	w.r.client = blind{w.c}
+	if got := w.reconcile().RequeueAfter; got != endingRetry {
+		t.Errorf("looks again after %s", got)
+	}
+	w.phase(v1alpha1.PhaseEnding)
+	w.exists(ns, "")
+	ns.Finalizers = nil
+	w.must(w.c.Update(t.Context(), ns))
+	w.reconcile()
+	w.phase(v1alpha1.PhaseEnded)
+}
+
+// blind may list nothing.
+type blind struct{ client.WithWatch }
+
+func (blind) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	return apierrors.NewForbidden(schema.GroupResource{}, "", nil)
 }
 
 func TestADeletedAppIsSettledFirst(t *testing.T) {

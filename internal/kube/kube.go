@@ -40,6 +40,8 @@ func Config(kubeconfig string) (*rest.Config, error) {
 		return nil, fmt.Errorf("configuring the Kubernetes client: %w", err)
 	}
 	cfg.QPS, cfg.Burst = qps, burst
+	// Warnings are for people at a terminal: that a tenant's pod is not within the strictest profile is no news here.
+	cfg.WarningHandlerWithContext = rest.NoWarnings{}
 	return cfg, nil
 }
 
