@@ -43,7 +43,7 @@ func serveEtcd(ctx context.Context, dir, listen string) error {
 	cfg.Dir = dir
 	cfg.LogLevel = "warn"
 	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // else every request is worth a warning
-	cfg.UnsafeNoFsync = true // a devnet's state need not outlive the machine
+	cfg.UnsafeNoFsync = true                                                   // a devnet's state need not outlive the machine
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	peer := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
