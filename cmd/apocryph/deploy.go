@@ -47,7 +47,8 @@ func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publish
 	for _, n := range file.Notes {
 		con.Note("note      %s", n)
 	}
-	if c.Deposit == "" && c.For == 0 {
+	given := c.Deposit != "" || c.For != 0
+	if !given {
 		c.For = defaultFor
 	}
 	chain.join(p, w)
@@ -62,6 +63,9 @@ func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publish
 	})
 	if err != nil {
 		return err
+	}
+	if d.Offer == nil && given {
+		con.Note("note      the channel was open already, so --deposit and --for have no effect; add to it with: apocryph channel deposit %s AMOUNT", d.App.Name)
 	}
 	if c.DryRun {
 		return con.Result(dryRunOf(d, file), func(out io.Writer) error {

@@ -43,7 +43,8 @@ func (c *lsCmd) Run(ctx context.Context, s *publisher.Store, con *Console) error
 		views = append(views, appOf(a))
 	}
 	if len(live) > 0 && !c.Local {
-		if err := c.ask(ctx, s, con, views, live); err != nil {
+		c.ask(ctx, s, con, views, live)
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
@@ -64,15 +65,18 @@ func (c *lsCmd) Run(ctx context.Context, s *publisher.Store, con *Console) error
 	})
 }
 
-// ask fills in the phase of the apps that a provider has. A provider that does not answer keeps nothing from being listed.
-func (c *lsCmd) ask(ctx context.Context, s *publisher.Store, con *Console, views []appView, live []int) error {
+// ask fills in the phase of the apps that a provider has. What keeps a provider from being asked keeps nothing from being listed.
+func (c *lsCmd) ask(ctx context.Context, s *publisher.Store, con *Console, views []appView, live []int) {
 	w, err := c.WalletFlags.open()
-	if err != nil {
-		return err
+	var p *publisher.Publisher
+	if err == nil {
+		p, err = c.TrustFlags.publisher(s, w, con)
 	}
-	p, err := c.TrustFlags.publisher(s, w, con)
 	if err != nil {
-		return err
+		for _, i := range live {
+			views[i].Error = err.Error()
+		}
+		return
 	}
 	var wait sync.WaitGroup
 	for _, i := range live {
@@ -93,5 +97,4 @@ func (c *lsCmd) ask(ctx context.Context, s *publisher.Store, con *Console, views
 		})
 	}
 	wait.Wait()
-	return ctx.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,6 +51,18 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+func TestLinksNoKubernetesClient(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, banned := range []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "k8s.io/kubernetes"} {
+		if strings.Contains(string(out), banned) {
+			t.Errorf("the client links %s", banned)
+		}
+	}
 }
 
 // A script per command also finds a Run parameter that no flag group binds.

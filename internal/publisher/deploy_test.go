@@ -211,11 +211,11 @@ func TestStop(t *testing.T) {
 			}
 			w.crash = step
 			if step != "" {
-				if _, err := w.start().Stop(t.Context(), "notes", nil); err == nil {
+				if _, err := w.start().Stop(t.Context(), publisher.StopOrder{App: "notes", Wait: time.Minute}); err == nil {
 					t.Fatal("it was not cut short")
 				}
 			}
-			r, err := w.start().Stop(t.Context(), "notes", nil)
+			r, err := w.start().Stop(t.Context(), publisher.StopOrder{App: "notes", Wait: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,7 +235,7 @@ func TestAReceiptThatDoesNotAddUpIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.prices.CPUHour = tariff.Units(1) // the provider's own sum is less than what it claims
-	r, err := w.start().Stop(t.Context(), "notes", nil)
+	r, err := w.start().Stop(t.Context(), publisher.StopOrder{App: "notes", Wait: time.Minute})
 	if !errors.Is(err, publisher.ErrBill) || r == nil {
 		t.Errorf("got %v, %v, want ErrBill and the receipt", r, err)
 	}

@@ -27,10 +27,19 @@ type Receipt struct {
 	Bill                         *Bill
 }
 
-// Stop ends an app: its volumes are deleted, the provider settles, and what is left comes back. confirm is asked before anything is sent. Run again
-// after it was interrupted, it goes on.
-func (p *Publisher) Stop(ctx context.Context, nameOrID string, confirm func(context.Context, *App) error) (*Receipt, error) {
-	a, err := p.Store.Find(nameOrID)
+// StopOrder is what Stop is to do.
+type StopOrder struct {
+	// App is a name or id.
+	App string
+	// Confirm is asked before anything is sent, unless the stop was signed before; nil is yes.
+	Confirm func(context.Context, *App) error
+	// Wait is how long the provider may take to settle.
+	Wait time.Duration
+}
+
+// Stop ends an app: its volumes are deleted, the provider settles, and what is left comes back. Run again after it was interrupted, it goes on.
+func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
+	a, err := p.Store.Find(o.App)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +64,8 @@ func (p *Publisher) Stop(ctx context.Context, nameOrID string, confirm func(cont
 	case channel.Closed:
 		return p.settled(ctx, a, nil)
 	}
-	if a.Stage != StageStopping && confirm != nil {
-		if err := confirm(ctx, a); err != nil {
+	if a.Stage != StageStopping && o.Confirm != nil {
+		if err := o.Confirm(ctx, a); err != nil {
 			return nil, err
 		}
 	}
@@ -65,7 +74,12 @@ func (p *Publisher) Stop(ctx context.Context, nameOrID string, confirm func(cont
 		return nil, fault.Hint(err, leaveHint(a, fault.HintOf(err)))
 	}
 	defer session.Close()
-	r, err := p.end(ctx, session, a)
+	limited, cancel := context.WithTimeout(ctx, o.Wait)
+	defer cancel()
+	r, err := p.end(limited, session, a)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = fmt.Errorf("the provider has not settled within %s", o.Wait)
+	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrBill) {
 		return nil, fault.Hint(fmt.Errorf("%w: %w", ErrLocked, err), leaveHint(a, fault.HintOf(err)))
 	}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+var update = flag.Bool("update", false, "write the generated files")
+
+const guideFile = "../../docs/guide/cli.md"
+
+// TestGuide keeps docs/guide/cli.md equal to the command line; go test ./cmd/apocryph -run TestGuide -update writes it.
+func TestGuide(t *testing.T) {
+	want := guide(t)
+	if *update {
+		if err := os.WriteFile(guideFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(guideFile)
+	if err != nil || string(got) != want {
+		t.Errorf("%s differs from the command line (%v); run: go test ./cmd/apocryph -run TestGuide -update", guideFile, err)
+	}
+}
+
+func guide(t *testing.T) string {
+	t.Helper()
+	parser, err := kong.New(&cli{}, kong.Name("apocryph"), kong.Bind(stdio{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &strings.Builder{}
+	b.WriteString(`<!-- Generated from cmd/apocryph by go test ./cmd/apocryph -run TestGuide -update; do not edit. -->
+# The command line
+
+Flags also come from the environment where a variable is named; the flag wins. Results go to standard output, what happens meanwhile to standard
+error. With --json both go to standard output, a JSON object per line: progress has "event":"progress", and the last line is the result. Amounts are
+then decimal strings in base units of the token.
+
+`)
+	for _, leaf := range parser.Model.Leaves(false) {
+		fmt.Fprintf(b, "## %s\n\n%s\n\n", synopsis(leaf), leaf.Help)
+		var rows []string
+		for _, f := range leaf.Flags {
+			if f.Name != "help" {
+				rows = append(rows, flagRow(f))
+			}
+		}
+		if len(rows) > 0 {
+			b.WriteString("| flag | environment | |\n|---|---|---|\n" + strings.Join(rows, "") + "\n")
+		}
+	}
+	b.WriteString(guideEnd)
+	return b.String()
+}
+
+func synopsis(leaf *kong.Node) string {
+	text := "apocryph " + strings.TrimPrefix(leaf.Path(), "apocryph ")
+	if i := strings.Index(text, " <"); i > 0 {
+		text = text[:i]
+	}
+	for _, p := range leaf.Positional {
+		name := strings.ToUpper(p.Name)
+		if !p.Required {
+			name = "[" + name + "]"
+		}
+		text += " " + name
+	}
+	return text
+}
+
+func flagRow(f *kong.Flag) string {
+	name := "`--" + f.Name
+	if !f.IsBool() {
+		name += "=" + f.FormatPlaceHolder()
+	}
+	name += "`"
+	if f.Short != 0 {
+		name = fmt.Sprintf("`-%c`, %s", f.Short, name)
+	}
+	env := ""
+	if len(f.Envs) > 0 {
+		env = "`" + f.Envs[0] + "`"
+	}
+	help := f.Help
+	if f.HasDefault {
+		help += fmt.Sprintf(" (%s)", f.Default)
+	}
+	return fmt.Sprintf("| %s | %s | %s |\n", name, env, help)
+}
+
+const guideEnd = "## Exit codes\n\n" +
+	`Every failure prints ` + "`apocryph: error: …`" + `, and ` + "`apocryph: hint: …`" + ` with what to do next.
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed |
+| 2 | the command line is wrong |
+| 3 | the app file is refused: nothing was sent or created |
+| 4 | the provider's evidence or offer is refused: no money was moved |
+| 5 | the provider or the chain does not answer: run the command again |
+| 6 | failed while money is in a channel: the hint says how to go on, and how to get it back |
+| 130 | interrupted: the same command goes on |
+
+## Files
+
+The wallet is a keystore V3 file, by default ` + "`$XDG_CONFIG_HOME/apocryph/wallet.json`" + `. The state directory (--state, by default
+` + "`$XDG_STATE_HOME/apocryph`" + `) is this user's alone: directories 0700, files 0600, each written as a whole.
+
+| file | what it holds |
+|---|---|
+| ` + "`peer.key`" + ` | this machine's libp2p key, which delegations name |
+| ` + "`apps/<app id>.json`" + ` | one app: what is needed to use, pay and leave it. Schema version 1. It holds the app's environment, so its secrets |
+| ` + "`delegations/<app id>.use`" + ` | the wallet's delegation to this machine to read, log and order, for 24 hours |
+| ` + "`delegations/<app id>.stop`" + ` | its delegation to end the app, for one hour |
+| ` + "`locks/<app name>`" + ` | keeps two commands from working on one app at once |
+
+An app's stage goes from ` + "`planned`" + ` (a channel may be opened on these terms) over ` + "`opened`" + `, ` + "`applied`" + ` and ` + "`stopping`" + ` to
+` + "`ended`" + `; each is written before the step after it begins, so a command that was killed goes on when it is run again.
+`
