@@ -15,6 +15,7 @@ import (
 	"github.com/apocryph/apocryph/internal/channel"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
 )
@@ -43,13 +44,13 @@ func bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, 
 	if err != nil {
 		return nil, err
 	}
-	total, err := usage.Accrued(u)
+	total, err := metered.Accrued(u)
 	if err != nil {
 		return nil, err
 	}
 	var running usage.Rate
 	for _, i := range u.Open {
-		running = running.Add(usage.RateOf(i))
+		running = running.Add(metered.RateOf(i))
 	}
 	owed, hourly := prices.Cost(total), prices.Cost(running.For(secondsPerHour))
 	b := &providerv1.BillResponse{

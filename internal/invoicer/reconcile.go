@@ -22,9 +22,9 @@ import (
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/kube"
 	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/quote"
 	"github.com/apocryph/apocryph/internal/tariff"
-	"github.com/apocryph/apocryph/internal/usage"
 )
 
 // errOrder says that an App's spec names no channel that could be watched. The keeper refuses such a spec.
@@ -113,7 +113,7 @@ func (r *reconciler) read(app *v1alpha1.App, u *v1alpha1.Usage) (channel.ID, sig
 	if err != nil {
 		return bad(err)
 	}
-	used, err := usage.Accrued(u.Status)
+	used, err := metered.Accrued(u.Status)
 	if err != nil {
 		return bad(err)
 	}

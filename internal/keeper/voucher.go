@@ -10,13 +10,13 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/eip712"
+	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/tariff"
-	"github.com/apocryph/apocryph/internal/usage"
 )
 
 // owed returns what an account comes to.
 func owed(s v1alpha1.UsageStatus, t tariff.Tariff) (tariff.Amount, error) {
-	total, err := usage.Accrued(s)
+	total, err := metered.Accrued(s)
 	if err != nil {
 		return tariff.Amount{}, err
 	}

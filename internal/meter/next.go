@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/usage"
 )
 
@@ -49,7 +50,7 @@ func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStat
 	if s.Final {
 		return s, nil, nil
 	}
-	totals, err := usage.Closed(s.Totals)
+	totals, err := metered.Closed(s.Totals)
 	if err != nil {
 		return s, nil, err
 	}
@@ -199,7 +200,7 @@ func (a *account) close(i int, end time.Time) {
 // bank adds what an interval has accrued to the totals. The caller ends it or moves its start.
 func (a *account) bank(i int) {
 	in := a.status.Open[i]
-	a.totals = a.totals.Add(usage.RateOf(in).For(usage.Seconds(in.Start.Time, accrued(&in))))
+	a.totals = a.totals.Add(metered.RateOf(in).For(usage.Seconds(in.Start.Time, accrued(&in))))
 }
 
 // forgetGone closes what vanished although its finalizer should have held it, at what was proven, and forgets the UIDs of those whose

@@ -84,7 +84,7 @@ func rateOf(list corev1.ResourceList) usage.Rate {
 	}
 }
 
-// WriteTotals is the inverse of usage.Closed.
+// WriteTotals is the inverse of metered.Closed.
 func WriteTotals(u usage.Totals) v1alpha1.Totals {
 	return v1alpha1.Totals{
 		CPUMilliSeconds:      u.CPU.String(),
