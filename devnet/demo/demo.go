@@ -50,6 +50,10 @@ type Chain interface {
 	Channel(ctx context.Context, id string) (deposited, claimed *big.Int, closed bool, err error)
 	// Refunded returns what a closed channel gave back, from the contract's own record of it.
 	Refunded(ctx context.Context, id string) (*big.Int, error)
+	// ClaimedBeside returns what was claimed on all other channels since a block: the same provider's other apps.
+	ClaimedBeside(ctx context.Context, id string, since uint64) (*big.Int, error)
+	// Head returns the newest block's number.
+	Head(ctx context.Context) (uint64, error)
 	// Provider is the payout address.
 	Provider() string
 }
@@ -73,7 +77,10 @@ type demo struct {
 	base    *pocketBase
 	receipt Receipt
 
-	before struct{ publisher, provider *big.Int }
+	before struct {
+		publisher, provider *big.Int
+		block               uint64
+	}
 	bill   bill
 }
 
@@ -182,6 +189,9 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	if d.before.publisher, err = d.Chain.Balance(ctx, d.wallet); err != nil {
+		return err
+	}
+	if d.before.block, err = d.Chain.Head(ctx); err != nil {
 		return err
 	}
 	if d.before.provider, err = d.Chain.Balance(ctx, d.Chain.Provider()); err != nil {
@@ -338,11 +348,9 @@ func (d *demo) readBooks(ctx context.Context) (books, error) {
 	if b.Refunded, err = d.Chain.Refunded(ctx, d.app.Channel); err != nil {
 		return b, err
 	}
-	provider, err := d.Chain.Balance(ctx, d.Chain.Provider())
-	if err != nil {
+	if b.ProviderReceived, err = d.received(ctx); err != nil {
 		return b, err
 	}
-	b.ProviderReceived = provider.Sub(provider, d.before.provider)
 	publisher, err := d.Chain.Balance(ctx, d.wallet)
 	if err != nil {
 		return b, err
@@ -350,6 +358,33 @@ func (d *demo) readBooks(ctx context.Context) (books, error) {
 	// What the wallet has now, less what was left in it after the deposit.
 	b.PublisherReturned = publisher.Sub(publisher, new(big.Int).Sub(d.before.publisher, deposited))
 	return b, b.fromBill(d.bill)
+}
+
+// received is what the payout address got for this app: all that it got, less what was claimed on the provider's other channels. The
+// chain is read between two looks at its head, so that no block falls in between.
+func (d *demo) received(ctx context.Context) (got *big.Int, err error) {
+	err = retry(ctx, func() error {
+		head, err := d.Chain.Head(ctx)
+		if err != nil {
+			return err
+		}
+		all, err := d.Chain.Balance(ctx, d.Chain.Provider())
+		if err != nil {
+			return err
+		}
+		beside, err := d.Chain.ClaimedBeside(ctx, d.app.Channel, d.before.block+1)
+		if err != nil {
+			return err
+		}
+		after, err := d.Chain.Head(ctx)
+		if err == nil && after != head {
+			err = errors.New("the chain goes on")
+		}
+		got = all.Sub(all, d.before.provider)
+		got.Sub(got, beside)
+		return err
+	})
+	return got, err
 }
 
 // retry asks again until ask has no error or time is up, and returns the last error.

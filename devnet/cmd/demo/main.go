@@ -15,12 +15,15 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/ethclient"
 
 	"github.com/apocryph/apocryph/devnet/account"
 	"github.com/apocryph/apocryph/devnet/demo"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/evm"
+	"github.com/apocryph/apocryph/internal/gen/channels"
 )
 
 type cli struct {
@@ -49,6 +52,11 @@ func (c *cli) Run(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
+	eth, err := ethclient.DialContext(ctx, c.RPC)
+	if err != nil {
+		return err
+	}
+	defer eth.Close()
 	provider, err := account.Address(account.Provider)
 	if err != nil {
 		return err
@@ -61,7 +69,7 @@ func (c *cli) Run(ctx context.Context) error {
 			cmd.Dir, cmd.Stdout, cmd.Stderr = c.Root, os.Stdout, os.Stderr
 			return cmd.Run()
 		},
-		Chain: chain{client, common.HexToAddress(c.Token), provider},
+		Chain: chain{client, eth, common.HexToAddress(c.Channels), common.HexToAddress(c.Token), provider},
 		Out:   os.Stdout, Keep: c.Keep, Build: c.Build, DevnetReady: c.DevnetReady,
 	})
 }
@@ -69,7 +77,33 @@ func (c *cli) Run(ctx context.Context) error {
 // chain satisfies demo.Chain.
 type chain struct {
 	*evm.Client
-	token, provider common.Address
+	eth                       *ethclient.Client
+	contract, token, provider common.Address
+}
+
+func (c chain) Head(ctx context.Context) (uint64, error) { return c.eth.BlockNumber(ctx) }
+
+func (c chain) ClaimedBeside(ctx context.Context, id string, since uint64) (*big.Int, error) {
+	contract := channels.NewChannels()
+	logs, err := c.eth.FilterLogs(ctx, ethereum.FilterQuery{
+		FromBlock: new(big.Int).SetUint64(since),
+		Addresses: []common.Address{c.contract},
+		Topics:    [][]common.Hash{{contract.GetABI().Events[channels.ChannelsClaimedEventName].ID}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	sum := new(big.Int)
+	for i := range logs {
+		e, err := contract.UnpackClaimedEvent(&logs[i])
+		if err != nil {
+			return nil, err
+		}
+		if channel.ID(e.Id).String() != id {
+			sum.Add(sum, e.Amount)
+		}
+	}
+	return sum, nil
 }
 
 func (c chain) Provider() string { return c.provider.Hex() }
