@@ -81,7 +81,7 @@ type demo struct {
 		publisher, provider *big.Int
 		block               uint64
 	}
-	bill   bill
+	bill bill
 }
 
 // deployed and bill are results of the client with --json.
