@@ -82,7 +82,7 @@ func (r *runner) bringUp(i int) {
 		})
 		return
 	}
-	for !answers(p.Ready) {
+	for !answers(p) {
 		if r.phase(i) == Ended {
 			return
 		}
@@ -164,12 +164,13 @@ func (r *runner) update(change func()) {
 func (r *runner) save() error { return writeJSON(filepath.Join(StateDir, "status.json"), r.status) }
 
 // answers says whether what a part's Ready names can be reached.
-func answers(ready string) bool {
+func answers(p Part) bool {
+	ready := p.Ready
 	switch {
 	case ready == "":
 		return true
 	case strings.HasPrefix(ready, "http"):
-		return httpOK(ready)
+		return httpOK(ready, p.ReadyAs)
 	default:
 		network, target, _ := strings.Cut(ready, ":")
 		conn, err := net.DialTimeout(network, target, time.Second)
@@ -180,9 +181,17 @@ func answers(ready string) bool {
 	}
 }
 
-func httpOK(url string) bool {
-	// Only asks whether the part is up, on a loopback that is the sandbox's own: no certificate to check.
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+func httpOK(url, as string) bool {
+	// Only asks whether the part is up, on a loopback that is the sandbox's own: no server certificate to check.
+	config := &tls.Config{InsecureSkipVerify: true}
+	if as != "" {
+		cert, err := tls.LoadX509KeyPair(as+".crt", as+".key")
+		if err != nil {
+			return false
+		}
+		config.Certificates = []tls.Certificate{cert}
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -70,6 +70,8 @@ type Part struct {
 	After []string `json:"after,omitempty"`
 	// Ready is what to dial until it answers: tcp:HOST:PORT, unix:PATH or a URL. If empty, the part is ready once started.
 	Ready string `json:"ready,omitempty"`
+	// ReadyAs is a client certificate for a URL of Ready: its path and the key's, without .crt and .key.
+	ReadyAs string `json:"readyAs,omitempty"`
 }
 
 // Phase is how far a part got.
