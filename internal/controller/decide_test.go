@@ -36,10 +36,11 @@ func condition(kind string, status metav1.ConditionStatus, reason string, genera
 				kept = append(kept, c)
 			}
 		}
-		app.Status.Conditions = append(kept, metav1.Condition{
+		kept = append(kept, metav1.Condition{
 			Type: kind, Status: status, Reason: reason, Message: "because", ObservedGeneration: generation,
 			LastTransitionTime: metav1.NewTime(moment(0)),
 		})
+		app.Status.Conditions = kept
 	}
 }
 

@@ -58,7 +58,8 @@ func TestDesired(t *testing.T) {
 						rest = append(rest, f)
 					}
 				}
-				archive.Files = append(rest, txtar.File{Name: want.Name, Data: got})
+				rest = append(rest, txtar.File{Name: want.Name, Data: got})
+				archive.Files = rest
 				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)
 				}

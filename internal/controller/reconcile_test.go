@@ -79,7 +79,7 @@ func converters(t *testing.T) []managedfields.TypeConverter {
 	if err := json.Unmarshal(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, &schema); err != nil {
 		t.Fatal(err)
 	}
-	schema.VendorExtensible.AddExtension("x-kubernetes-group-version-kind", []any{
+	schema.AddExtension("x-kubernetes-group-version-kind", []any{
 		map[string]any{"group": v1alpha1.Group, "version": v1alpha1.Version, "kind": "App"},
 	})
 	app, err := managedfields.NewTypeConverter(map[string]*spec.Schema{"app": &schema}, true)

@@ -106,6 +106,7 @@ func why(p v1alpha1.Phase) string {
 		return "the app is suspended"
 	case v1alpha1.PhaseEnding, v1alpha1.PhaseEnded:
 		return "the app has ended"
+	case v1alpha1.PhasePending, v1alpha1.PhaseStarting, v1alpha1.PhaseReady:
 	}
 	return "the app is starting"
 }

@@ -62,7 +62,13 @@ func entry(t *testing.T, backend http.Handler) (*Table, *httptest.Server, *[]str
 	return table, f, &dialled
 }
 
-func get(t *testing.T, f *httptest.Server, host string, headers ...string) (*http.Response, string) {
+// answer is a response whose body was read.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func get(t *testing.T, f *httptest.Server, host string, headers ...string) (answer, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.URL+"/path?q=1", nil)
 	if err != nil {
@@ -81,7 +87,7 @@ func get(t *testing.T, f *httptest.Server, host string, headers ...string) (*htt
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, strings.TrimSpace(string(body))
+	return answer{res.StatusCode, res.Header}, strings.TrimSpace(string(body))
 }
 
 func echo(w http.ResponseWriter, r *http.Request) {
@@ -217,6 +223,7 @@ func TestWebSocketsGoThrough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("answered %s", res.Status)
 	}

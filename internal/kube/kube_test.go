@@ -101,7 +101,11 @@ func TestBearerTransportReadsARotatedToken(t *testing.T) {
 
 func TestBearerTransportWithoutAToken(t *testing.T) {
 	hc := &http.Client{Transport: kube.BearerTransport(filepath.Join(t.TempDir(), "none"), nil)}
-	if _, err := hc.Get("http://127.0.0.1:1"); !errors.Is(err, os.ErrNotExist) {
+	res, err := hc.Get("http://127.0.0.1:1")
+	if err == nil {
+		_ = res.Body.Close()
+	}
+	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error is %v, want that the file is missing", err)
 	}
 }

@@ -108,7 +108,7 @@ func TestAPodIsWrittenDownBeforeItMayGo(t *testing.T) {
 	if err := m.step(t); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(seconds(40).Time.UTC(), stored(t, c).Open[0].AccruedTo.UTC()); diff != "" {
+	if diff := cmp.Diff(seconds(40).UTC(), stored(t, c).Open[0].AccruedTo.UTC()); diff != "" {
 		t.Errorf("accrued to (-want +got):\n%s", diff)
 	}
 	end(t, c, 50)
