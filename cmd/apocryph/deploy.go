@@ -78,5 +78,5 @@ func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publish
 		})
 	}
 	result := deployedOf(d, time.Since(started))
-	return con.Result(result, func(out io.Writer) error { return result.write(out) })
+	return con.Result(result, result.write)
 }

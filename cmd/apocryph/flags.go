@@ -78,7 +78,7 @@ type ChainFlags struct {
 func (f *ChainFlags) AfterApply(k *kong.Context) error { return k.BindSingletonProvider(f.dial) }
 
 // AfterRun closes the connection.
-func (f *ChainFlags) AfterRun() error {
+func (f *ChainFlags) AfterRun() error { //nolint:unparam // the shape of kong's hooks
 	if f.client != nil {
 		f.client.Close()
 	}

@@ -70,7 +70,7 @@ func (c *lsCmd) ask(ctx context.Context, s *publisher.Store, con *Console, views
 	w, err := c.WalletFlags.open()
 	var p *publisher.Publisher
 	if err == nil {
-		p, err = c.TrustFlags.publisher(s, w, con)
+		p, err = c.publisher(s, w, con)
 	}
 	if err != nil {
 		for _, i := range live {

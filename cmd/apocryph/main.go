@@ -51,7 +51,7 @@ const (
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})) //nolint:forbidigo // this is main
 }
 
 // stdio is where a command reads and writes.
@@ -65,12 +65,13 @@ func run(args []string, std stdio) int {
 	logrus.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	exited := -1
+	helped := false
 	parser, err := kong.New(&cli{},
 		kong.Name("apocryph"),
 		kong.Description("Run containers on hardware that belongs to a stranger."),
 		kong.Writers(std.out, std.err),
-		kong.Exit(func(code int) { exited = code; panic(helpShown{}) }),
+		// Kong asks to end here when it has shown help; what it then says about the rest of the line does not matter.
+		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(std),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -78,13 +79,10 @@ func run(args []string, std stdio) int {
 	if err != nil {
 		return fail(std, err)
 	}
-	defer func() {
-		// Kong ends the program from within its parser when it has shown help.
-		if r := recover(); r != nil && r != (helpShown{}) {
-			panic(r)
-		}
-	}()
 	command, err := parser.Parse(args)
+	if helped {
+		return 0
+	}
 	if err != nil {
 		return fail(std, usageError{err})
 	}
@@ -94,10 +92,8 @@ func run(args []string, std stdio) int {
 		}
 		return fail(std, err)
 	}
-	return max(exited, 0)
+	return 0
 }
-
-type helpShown struct{}
 
 // usageError is a command line that can't be parsed.
 type usageError struct{ error }

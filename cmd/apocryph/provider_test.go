@@ -97,8 +97,7 @@ func newFakeProvider(t *testing.T, w *world, key *ecdsa.PrivateKey) *fakeProvide
 	go func() { served <- f.host.Serve(ctx, mux) }()
 	t.Cleanup(func() {
 		cancel()
-		<-served
-		_ = f.host.Close()
+		_ = errors.Join(<-served, f.host.Close())
 	})
 	return f
 }

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
@@ -77,7 +78,7 @@ func Load(ctx context.Context, src Source) (*File, error) {
 	}
 	c := checker{doc: doc, book: newRuleBook()}
 	c.walk(step{}, f.active(model))
-	problems = append(c.problems, f.readOwn(model)...)
+	problems = slices.Concat(c.problems, f.readOwn(model))
 	problems = append(problems, f.readEnv(src)...)
 	problems = append(problems, f.checkServices()...)
 	if len(problems) > 0 {
@@ -93,16 +94,13 @@ func (d *document) forbiddenBeforeLoad() Problems {
 	book := newRuleBook()
 	for key := range d.at {
 		path := strings.Split(key, pathSeparator)
-		pattern := ""
-		switch {
-		case len(path) == 1 && path[0] == "include":
-			pattern = "include"
-		case len(path) == 4 && path[0] == "services" && path[2] == "extends" && path[3] == "file":
-			pattern = "services.*.extends.file"
-		default:
+		rule := book.rules["include"]
+		if len(path) == 4 && path[0] == "services" && path[2] == "extends" && path[3] == "file" {
+			rule = book.rules["services.*.extends.file"]
+		} else if len(path) != 1 || path[0] != "include" {
 			continue
 		}
-		found = append(found, d.problem(path, "not supported: "+book.rules[pattern].Why, book.rules[pattern].Remedy))
+		found = append(found, d.problem(path, "not supported: "+rule.Why, rule.Remedy))
 	}
 	return found
 }

@@ -71,6 +71,7 @@ func (d *document) unknownKeys() Problems {
 					found = append(found, d.problem(next, "Compose has no such key", suggest(key.Value, t)))
 				}
 			}
+		default: // a scalar has no keys
 		}
 	}
 	walk(nil, d.root, knownKeys())

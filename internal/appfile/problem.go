@@ -35,7 +35,7 @@ func (p Problem) String() string {
 }
 
 // Problems is the error that Load and Manifest return for a file that can't be deployed, in the order of the file.
-type Problems []Problem
+type Problems []Problem //nolint:errname // a list that is also an error
 
 // Error lists every problem, each with its remedy on a line of its own.
 func (ps Problems) Error() string {

@@ -148,6 +148,7 @@ func (d *document) index(path []string, n *yaml.Node) {
 		for i, item := range n.Content {
 			d.enter(path, strconv.Itoa(i), item, item)
 		}
+	default: // a scalar holds nothing
 	}
 }
 
@@ -214,5 +215,6 @@ func visitScalars(path []string, n *yaml.Node, f func([]string, *yaml.Node)) {
 		for i, item := range n.Content {
 			visitScalars(append(slices.Clip(path), strconv.Itoa(i)), item, f)
 		}
+	default: // documents and streams are above the root, aliases are resolved
 	}
 }

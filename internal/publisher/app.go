@@ -15,7 +15,6 @@ import (
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
-	"github.com/apocryph/apocryph/internal/manifest"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -139,14 +138,6 @@ func (a *App) Domain() eip712.Domain {
 // at is whom statements and delegations about the app are for.
 func (a *App) at() delegation.Provider {
 	return delegation.Provider{Address: a.Provider, Peer: string(a.Peer)}
-}
-
-func (a *App) manifestHash() (manifest.Hash, error) {
-	m, err := manifest.Decode(a.Manifest)
-	if err != nil {
-		return manifest.Hash{}, fmt.Errorf("the state of %s: %w", a.Name, err)
-	}
-	return manifest.HashOf(m)
 }
 
 // terms decodes the channel's terms.

@@ -252,7 +252,7 @@ func (d *deployment) planned(offer *Offer) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if quote.Expired(q, d.Now()) != nil || manifest.Hash(q.ManifestHash) != hash {
+	if errors.Is(quote.Expired(q, d.Now()), quote.ErrExpired) || manifest.Hash(to32(q.ManifestHash)) != hash {
 		return false, nil
 	}
 	offer.Deposit = d.app.Channel.Deposit

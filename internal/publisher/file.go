@@ -43,9 +43,8 @@ func ReadAppFile(path, name string) (appfile.Source, error) {
 }
 
 func findAppFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil || !info.IsDir() {
-		return path, nil // reading says what is wrong
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return path, nil //nolint:nilerr // reading says what is wrong
 	}
 	names := []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
 	for _, n := range names {

@@ -208,8 +208,7 @@ func refusal(err error) error {
 		}
 		return out
 	}
-	switch e.Code() {
-	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
+	if e.Code() == connect.CodeUnavailable || e.Code() == connect.CodeDeadlineExceeded {
 		return fault.Hint(fmt.Errorf("%w: %s", ErrUnreachable, Clean(e.Message())), "check the provider's address and this machine's network, then run the command again")
 	}
 	return err
@@ -238,6 +237,7 @@ func retryable(err error) bool {
 		providerv1.Reason_REASON_TOO_MANY_REQUESTS, providerv1.Reason_REASON_CHANNEL_NOT_FOUND, providerv1.Reason_REASON_IMAGE_MISSING,
 		providerv1.Reason_REASON_DELEGATION_EXPIRED, providerv1.Reason_REASON_STATEMENT_STALE:
 		return true
+	default:
+		return false
 	}
-	return false
 }

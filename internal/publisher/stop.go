@@ -63,6 +63,7 @@ func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
 		return nil, fault.Hint(fmt.Errorf("app %s has no channel on this chain, so nothing runs and nothing is owed", a.Name), "deploy it, or check --rpc and --channels")
 	case channel.Closed:
 		return p.settled(ctx, a, nil)
+	case channel.Open, channel.Notice, channel.Ended:
 	}
 	if a.Stage != StageStopping && o.Confirm != nil {
 		if err := o.Confirm(ctx, a); err != nil {

@@ -175,7 +175,7 @@ func (s *Store) cachedDelegation(app delegation.AppID, kind string) (*orderv1.Si
 	}
 	var d orderv1.SignedDelegation
 	if proto.Unmarshal(b, &d) != nil {
-		return nil, nil // a new one is signed
+		return nil, nil //nolint:nilerr // a new one is signed
 	}
 	return &d, nil
 }

@@ -37,7 +37,7 @@ func (p *Publisher) watch(ctx context.Context, s *session, a *App, what purpose,
 			attempt = 0
 			return seen(st)
 		})
-		var ended *watchEnd
+		var ended *endError
 		switch {
 		case errors.As(err, &ended):
 			return ended.err
@@ -52,10 +52,10 @@ func (p *Publisher) watch(ctx context.Context, s *session, a *App, what purpose,
 	}
 }
 
-// watchEnd carries the verdict of seen past the handling of stream errors.
-type watchEnd struct{ err error }
+// endError carries the verdict of seen past the handling of stream errors.
+type endError struct{ err error }
 
-func (*watchEnd) Error() string { return "watch ended" }
+func (*endError) Error() string { return "watch ended" }
 
 func (p *Publisher) watchOnce(ctx context.Context, s *session, a *App, what purpose, seen func(*providerv1.AppStatus) (bool, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -72,7 +72,7 @@ func (p *Publisher) watchOnce(ctx context.Context, s *session, a *App, what purp
 	for stream.Receive() {
 		if st := stream.Msg().GetStatus(); st != nil {
 			if done, err := seen(st); done || err != nil {
-				return &watchEnd{err}
+				return &endError{err}
 			}
 		}
 	}
