@@ -20,6 +20,7 @@ var errRefused = errors.New("the enclave refused the order")
 // Condition types that this side reads; the provider's api/v1alpha1 defines them.
 const (
 	conditionVerified = "Verified"
+	conditionReady    = "Ready"
 	conditionSettled  = "Settled"
 	isTrue            = "True"
 	isFalse           = "False"
@@ -103,7 +104,9 @@ func (d *deployment) untilReady(ctx context.Context, hash manifest.Hash) (*provi
 		case st.Phase == providerv1.Phase_PHASE_ENDING || st.Phase == providerv1.Phase_PHASE_ENDED:
 			return false, fmt.Errorf("%w: it ended: %s", ErrNotReady, Clean(st.EndReason))
 		}
-		return st.Phase == providerv1.Phase_PHASE_READY, nil
+		// The phase is ready while the version before still answers; the condition is about this one.
+		ready := condition(st, conditionReady)
+		return st.Phase == providerv1.Phase_PHASE_READY && ready != nil && ready.Status == isTrue, nil
 	})
 	name := d.app.Name
 	switch {
@@ -130,7 +133,7 @@ func Summary(st *providerv1.AppStatus) string {
 		}
 	}
 	for _, c := range st.Conditions {
-		if c.Status != isTrue && c.Message != "" && st.Phase != providerv1.Phase_PHASE_READY {
+		if c.Status != isTrue && c.Message != "" && (st.Phase != providerv1.Phase_PHASE_READY || c.Type == conditionReady) {
 			parts = append(parts, fmt.Sprintf("%s: %s", Clean(c.Type), Clean(c.Message)))
 		}
 	}

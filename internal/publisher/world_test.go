@@ -287,7 +287,8 @@ func (w far) Apply(_ context.Context, r *providerv1.ApplyRequest) (*providerv1.A
 	if w.states[terms.ID(w.domain)].Status(w.now) != channel.Open || channel.ID(st.Channel) != terms.ID(w.domain) {
 		return nil, refusal(providerv1.Reason_REASON_CHANNEL_NOT_FOUND)
 	}
-	w.apps[st.App] = &providerv1.AppStatus{App: st.App[:], Phase: providerv1.Phase_PHASE_READY, Url: "http://x", ManifestHash: st.ManifestHash[:]}
+	w.apps[st.App] = &providerv1.AppStatus{App: st.App[:], Phase: providerv1.Phase_PHASE_READY, Url: "http://x", ManifestHash: st.ManifestHash[:],
+		Conditions: []*providerv1.Condition{{Type: "Ready", Status: "True"}}}
 	w.terms[st.App] = terms
 	return &providerv1.ApplyResponse{}, w.at("applied")
 }
