@@ -18,7 +18,7 @@ func Parts(c Config) []sandbox.Part {
 		return []string{"--kubeconfig=" + file, "--authentication-kubeconfig=" + file, "--authorization-kubeconfig=" + file, "--bind-address=127.0.0.1", "--leader-elect=false"}
 	}
 	return []sandbox.Part{
-		{Name: "etcd", Args: []string{"cluster", "etcd", "--data-dir=/var/lib/etcd"}, Ready: "tcp:127.0.0.1:2379"},
+		{Name: "etcd", Args: []string{"cluster", "etcd", "--data-dir=/run/etcd"}, Ready: "tcp:127.0.0.1:2379"},
 		{Name: "chain", Args: []string{"chain", fmt.Sprintf("--listen=0.0.0.0:%d", ChainPort), fmt.Sprintf("--chain-id=%d", c.ChainID)}, Ready: fmt.Sprintf("tcp:127.0.0.1:%d", ChainPort)},
 		{Name: "containerd", Args: []string{"containerd", "--config=" + c.EtcDir + "/containerd.toml"}, Ready: "unix:/run/containerd/containerd.sock"},
 		{Name: "kube-apiserver", Args: apiServer(c), After: []string{"etcd"}, Ready: api},
