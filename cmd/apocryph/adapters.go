@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"crypto/ecdsa"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -183,6 +185,9 @@ func (r *remote) dial(ctx context.Context, endpoint string) (*publisher.Conn, er
 		return nil, err
 	}
 	c, err := host.Dial(ctx, endpoint)
+	if errors.Is(err, p2p.ErrUnreachable) {
+		err = fmt.Errorf("%w: %w", publisher.ErrUnreachable, err)
+	}
 	if err != nil {
 		return nil, err
 	}

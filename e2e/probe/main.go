@@ -67,8 +67,13 @@ func look() self {
 	}
 	_, err = os.Stat("/var/run/secrets/kubernetes.io/serviceaccount/token")
 	s.Token = !errors.Is(err, fs.ErrNotExist)
-	for _, path := range []string{"/data/x", "/proc/sys/kernel/hostname", "/sys/fs/cgroup/x", "/etc/x"} {
-		if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+	// The last three are control files of the machine's cgroups, of version 1 and 2.
+	for _, path := range []string{"/data", "/proc/sys/kernel/hostname", "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/cgroup.procs"} {
+		flags := os.O_WRONLY
+		if path == "/data" {
+			path, flags = "/data/x", flags|os.O_CREATE
+		}
+		if f, err := os.OpenFile(path, flags, 0o600); err == nil {
 			_ = f.Close()
 			s.Writable = append(s.Writable, path)
 		}

@@ -63,7 +63,12 @@ type Config struct {
 }
 
 // Host is one peer. It is safe for concurrent use; Close ends it.
-type Host struct{ host host.Host }
+type Host struct {
+	host host.Host
+	// h2 and h1 take streams of the two protocols; nil for a client. They are there before the first address is listened on, so that
+	// nobody who gets through is told that nothing is spoken here.
+	h2, h1 net.Listener
+}
 
 // NewHost starts a peer. The caller closes it.
 func NewHost(c Config) (*Host, error) {
@@ -97,16 +102,38 @@ func NewHost(c Config) (*Host, error) {
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.UserAgent("apocryph"),
 	}
-	if len(c.Listen) == 0 {
-		options = append(options, libp2p.NoListenAddrs)
-	} else {
-		options = append(options, libp2p.ListenAddrStrings(c.Listen...))
-	}
-	h, err := libp2p.New(options...)
+	h, err := libp2p.New(append(options, libp2p.NoListenAddrs)...)
 	if err != nil {
 		return nil, fmt.Errorf("starting a peer: %w", err)
 	}
-	return &Host{h}, nil
+	p := &Host{host: h}
+	if len(c.Listen) == 0 {
+		return p, nil
+	}
+	if err := p.listen(c.Listen); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting a peer: %w", err), h.Close())
+	}
+	return p, nil
+}
+
+func (h *Host) listen(on []string) error {
+	var err error
+	if h.h2, err = gostream.Listen(h.host, Protocol); err != nil {
+		return fmt.Errorf("listening for %s: %w", Protocol, err)
+	}
+	// A client that has sent its request closes its side for writing: without IgnoreEOF net/http would take that for a cancel.
+	if h.h1, err = gostream.Listen(h.host, protocolHTTP, gostream.IgnoreEOF()); err != nil {
+		return fmt.Errorf("listening for %s: %w", protocolHTTP, err)
+	}
+	addrs := make([]multiaddr.Multiaddr, 0, len(on))
+	for _, text := range on {
+		a, err := multiaddr.NewMultiaddr(text)
+		if err != nil {
+			return fmt.Errorf("%q: %w", text, ErrAddr)
+		}
+		addrs = append(addrs, a)
+	}
+	return h.host.Network().Listen(addrs...)
 }
 
 // limits bounds a host as a whole and per peer, but not per address: behind a cluster's NAT all callers have one.
@@ -148,16 +175,10 @@ func (h *Host) Addrs() []string {
 	return all
 }
 
-// Serve serves a handler on both protocols until ctx ends, then drains for a bounded time.
+// Serve serves a handler on both protocols until ctx ends, then drains for a bounded time. A host serves once.
 func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
-	h2, err := gostream.Listen(h.host, Protocol)
-	if err != nil {
-		return fmt.Errorf("listening for %s: %w", Protocol, err)
-	}
-	// A client that has sent its request closes its side for writing: without IgnoreEOF net/http would take that for a cancel.
-	h1, err := gostream.Listen(h.host, protocolHTTP, gostream.IgnoreEOF())
-	if err != nil {
-		return errors.Join(fmt.Errorf("listening for %s: %w", protocolHTTP, err), h2.Close())
+	if h.h2 == nil {
+		return errors.New("serving: this peer listens nowhere")
 	}
 	var cleartext, plain http.Protocols
 	cleartext.SetUnencryptedHTTP2(true)
@@ -168,7 +189,7 @@ func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
 	}
 	served := make(chan error, len(servers))
 	var running sync.WaitGroup
-	for i, l := range []net.Listener{h2, h1} {
+	for i, l := range []net.Listener{h.h2, h.h1} {
 		running.Go(func() { served <- servers[i].Serve(l) })
 	}
 	var first error

@@ -23,6 +23,8 @@ import (
 const (
 	dialTime = 20 * time.Second
 	callTime = 60 * time.Second
+	// connectAttempts bridge a provider's gateway that starts anew.
+	connectAttempts = 3
 
 	// useLife is how long the delegation for everyday work lasts, stopLife that for ending an app.
 	useLife  = 24 * time.Hour
@@ -48,8 +50,22 @@ type provider struct {
 	trust   evidence.Policy
 }
 
-// connect dials a provider and verifies its evidence. Until that is done only a nonce is sent. It returns ErrUnreachable or ErrEvidence.
+// connect dials a provider and verifies its evidence. Until that is done only a nonce is sent. It returns ErrUnreachable, after a few
+// attempts, or ErrEvidence.
 func (p *Publisher) connect(ctx context.Context, to provider) (*session, error) {
+	for attempt := 1; ; attempt++ {
+		s, err := p.connectOnce(ctx, to)
+		if !errors.Is(err, ErrUnreachable) || attempt == connectAttempts {
+			return s, err
+		}
+		p.report("connect", "the provider does not answer, trying again")
+		if err := pause(ctx, watchPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p *Publisher) connectOnce(ctx context.Context, to provider) (*session, error) {
 	dial, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	conn, err := p.Dial(dial, to.endpoint)

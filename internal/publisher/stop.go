@@ -74,10 +74,16 @@ func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
 	if err != nil {
 		return nil, fault.Hint(err, leaveHint(a, fault.HintOf(err)))
 	}
-	defer session.Close()
 	limited, cancel := context.WithTimeout(ctx, o.Wait)
 	defer cancel()
 	r, err := p.end(limited, session, a)
+	session.Close()
+	for attempt := 1; errors.Is(err, ErrUnreachable) && attempt < connectAttempts; attempt++ {
+		if again, lost := p.reach(limited, a); lost == nil {
+			r, err = p.end(limited, again, a) // the same signed stop: it is no second order
+			again.Close()
+		}
+	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		err = fmt.Errorf("the provider has not settled within %s", o.Wait)
 	}
