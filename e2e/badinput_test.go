@@ -100,7 +100,7 @@ func TestBadOrdersAreRefusedAndLeaveNothing(t *testing.T) {
 		},
 		"a simulator root that is not the provider's": {
 			file: probeFile(""),
-			args: []string{"--accept-simulator", "1337:" + strings.Repeat("00", 32)},
+			args: []string{"--accept-simulator", strings.Repeat("00", 32) + d.env["APOCRYPH_SIMULATOR"][64:]},
 			want: []string{"evidence"},
 		},
 	}

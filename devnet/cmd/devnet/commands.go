@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -71,7 +72,7 @@ func (*buildCmd) Run(ctx context.Context, co checkout.Checkout) error {
 // kubeconfigCmd prints where the administrator's kubeconfig lies.
 type kubeconfigCmd struct{}
 
-func (*kubeconfigCmd) Run(co checkout.Checkout) error {
+func (*kubeconfigCmd) Run(co checkout.Checkout) error { //nolint:unparam // what kong calls has an error
 	fmt.Println(kubeconfig(co))
 	return nil
 }
@@ -80,7 +81,7 @@ func (*kubeconfigCmd) Run(co checkout.Checkout) error {
 type faucetCmd struct {
 	Coins   int64  `help:"Coins to give." default:"10"`
 	Tokens  int64  `help:"Test tokens to give." default:"1000"`
-	Address string `arg:"" help:"Who gets them."`
+	Address string `arg:"" optional:"" help:"Who gets them; this user's own wallet if nothing is said."`
 }
 
 func (c *faucetCmd) Run(ctx context.Context, co checkout.Checkout) error {
@@ -88,8 +89,30 @@ func (c *faucetCmd) Run(ctx context.Context, co checkout.Checkout) error {
 	if err != nil || !sandbox.Running(co.State()) {
 		return errors.New("the devnet is down")
 	}
+	if c.Address == "" {
+		if c.Address, err = ownAddress(ctx, co); err != nil {
+			return err
+		}
+	}
 	cmd := exec.CommandContext(ctx, filepath.Join(co.Bin(), "installer"), "faucet", "--rpc", rpc(spec),
 		"--coins", fmt.Sprint(c.Coins), "--tokens", fmt.Sprint(c.Tokens), c.Address)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
+}
+
+// ownAddress asks the client whose wallet it would use.
+func ownAddress(ctx context.Context, co checkout.Checkout) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(co.Bin(), "apocryph"), "wallet", "show", "--json")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("apocryph wallet show: %w", err)
+	}
+	var wallet struct {
+		Address string `json:"address"`
+	}
+	if err := json.Unmarshal(out, &wallet); err != nil {
+		return "", fmt.Errorf("apocryph wallet show: %w", err)
+	}
+	return wallet.Address, nil
 }

@@ -60,8 +60,8 @@ func takeDown(ctx context.Context, co checkout.Checkout) error {
 	if err := sandbox.Stop(ctx, co.State()); err != nil {
 		return err
 	}
-	if specErr != nil { // it never came that far
-		return nil
+	if specErr != nil {
+		return nil //nolint:nilerr // it never came that far
 	}
 	left, err := sandbox.Leftovers(spec)
 	if err != nil {

@@ -128,8 +128,9 @@ func supervise(co checkout.Checkout) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
-	cmd := exec.Command("/proc/self/exe", "supervise")
+	defer func() { _ = out.Close() }()
+	// It outlives this program, so no context of this one ends it.
+	cmd := exec.CommandContext(context.Background(), "/proc/self/exe", "supervise")
 	cmd.Dir = co.Root
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
