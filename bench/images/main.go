@@ -74,7 +74,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	img, err := newImage()
 	if err != nil {
 		return err
@@ -112,11 +112,11 @@ func run(ctx context.Context, out io.Writer) error {
 func table(out io.Writer, floor time.Duration, rows []row) error {
 	const total = layers * layerBytes
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%d layers of %d MiB, best of %d\tpush MB/s\t× peer\tpull MB/s\t× peer\n", layers, layerBytes>>20, rounds)
+	_, _ = fmt.Fprintf(w, "%d layers of %d MiB, best of %d\tpush MB/s\t× peer\tpull MB/s\t× peer\n", layers, layerBytes>>20, rounds)
 	rate := func(d time.Duration) float64 { return total / d.Seconds() / 1e6 }
-	fmt.Fprintf(w, "floor: write, hash and sync\t%.0f\t\t\t\n", rate(floor))
+	_, _ = fmt.Fprintf(w, "floor: write, hash and sync\t%.0f\t\t\t\n", rate(floor))
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.0f\t%.2f\n", r.name, rate(r.push), rate(r.push)/rate(rows[0].push), rate(r.pull), rate(r.pull)/rate(rows[0].pull))
+		_, _ = fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.0f\t%.2f\n", r.name, rate(r.push), rate(r.push)/rate(rows[0].push), rate(r.pull), rate(r.pull)/rate(rows[0].pull))
 	}
 	return w.Flush()
 }
@@ -158,7 +158,7 @@ func overHTTP(ctx context.Context, dir string, img v1.Image, round int) (time.Du
 	if err != nil {
 		return 0, 0, err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	quiet := slog.New(slog.DiscardHandler)
 	push, pull := httptest.NewServer(store.Push(quiet)), httptest.NewServer(store.Pull(quiet))
 	defer push.Close()
@@ -171,7 +171,7 @@ func overLibp2p(ctx context.Context, dir string, img v1.Image, round int) (time.
 	if err != nil {
 		return 0, 0, err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	quiet := slog.New(slog.DiscardHandler)
 	pull := httptest.NewServer(store.Pull(quiet))
 	defer pull.Close()
@@ -185,12 +185,12 @@ func overLibp2p(ctx context.Context, dir string, img v1.Image, round int) (time.
 		if hosts[i], err = p2p.NewHost(p2p.Config{Key: key, Listen: listen}); err != nil {
 			return 0, 0, err
 		}
-		defer hosts[i].Close()
+		defer func() { _ = hosts[i].Close() }()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() { served <- hosts[0].Serve(ctx, store.Push(quiet)) }()
-	defer func() { cancel(); <-served }()
+	defer func() { cancel(); _ = <-served }()
 	client, err := hosts[1].Dial(ctx, hosts[0].Addrs()[0])
 	if err != nil {
 		return 0, 0, err

@@ -4,97 +4,36 @@ package main
 
 import (
 	"flag"
-	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/apocryph/apocryph/internal/reference"
 )
+
+//go:generate go test -run ^TestGuide$ -update .
 
 var update = flag.Bool("update", false, "write the generated files")
 
-const guideFile = "../../docs/guide/cli.md"
-
-// TestGuide keeps docs/guide/cli.md equal to the command line; go test ./cmd/apocryph -run TestGuide -update writes it.
+// TestGuide keeps docs/guide/cli.md equal to the command line.
 func TestGuide(t *testing.T) {
-	want := guide(t)
-	if *update {
-		if err := os.WriteFile(guideFile, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(guideFile)
-	if err != nil || string(got) != want {
-		t.Errorf("%s differs from the command line (%v); run: go test ./cmd/apocryph -run TestGuide -update", guideFile, err)
-	}
-}
-
-func guide(t *testing.T) string {
-	t.Helper()
 	parser, err := kong.New(&cli{}, kong.Name("apocryph"), kong.Bind(stdio{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &strings.Builder{}
-	b.WriteString(`<!-- Generated from cmd/apocryph by go test ./cmd/apocryph -run TestGuide -update; do not edit. -->
-# The command line
+	page := reference.Header + guideStart + reference.Commands(parser.Model) + guideEnd
+	if err := reference.Settle("../../docs/guide/cli.md", page, *update); err != nil {
+		t.Error(err)
+	}
+}
+
+const guideStart = `# The command line
 
 Flags also come from the environment where a variable is named; the flag wins. Results go to standard output, what happens meanwhile to standard
 error. With --json both go to standard output, a JSON object per line: progress has "event":"progress", and the last line is the result. Amounts are
 then decimal strings in base units of the token.
 
-`)
-	for _, leaf := range parser.Model.Leaves(false) {
-		fmt.Fprintf(b, "## %s\n\n%s\n\n", synopsis(leaf), leaf.Help)
-		var rows []string
-		for _, f := range leaf.Flags {
-			if f.Name != "help" {
-				rows = append(rows, flagRow(f))
-			}
-		}
-		if len(rows) > 0 {
-			b.WriteString("| flag | environment | |\n|---|---|---|\n" + strings.Join(rows, "") + "\n")
-		}
-	}
-	b.WriteString(guideEnd)
-	return b.String()
-}
-
-func synopsis(leaf *kong.Node) string {
-	text := "apocryph " + strings.TrimPrefix(leaf.Path(), "apocryph ")
-	if i := strings.Index(text, " <"); i > 0 {
-		text = text[:i]
-	}
-	for _, p := range leaf.Positional {
-		name := strings.ToUpper(p.Name)
-		if !p.Required {
-			name = "[" + name + "]"
-		}
-		text += " " + name
-	}
-	return text
-}
-
-func flagRow(f *kong.Flag) string {
-	name := "`--" + f.Name
-	if !f.IsBool() {
-		name += "=" + f.FormatPlaceHolder()
-	}
-	name += "`"
-	if f.Short != 0 {
-		name = fmt.Sprintf("`-%c`, %s", f.Short, name)
-	}
-	env := ""
-	if len(f.Envs) > 0 {
-		env = "`" + f.Envs[0] + "`"
-	}
-	help := f.Help
-	if f.HasDefault {
-		help += fmt.Sprintf(" (%s)", f.Default)
-	}
-	return fmt.Sprintf("| %s | %s | %s |\n", name, env, help)
-}
+`
 
 const guideEnd = "## Exit codes\n\n" +
 	`Every failure prints ` + "`apocryph: error: …`" + `, and ` + "`apocryph: hint: …`" + ` with what to do next.

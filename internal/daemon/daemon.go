@@ -28,6 +28,9 @@ type Task struct {
 	Run  func(context.Context) error
 }
 
+// EnvPrefix begins the names of the variables that flags also come from.
+const EnvPrefix = "APOCRYPH"
+
 const (
 	drainTime  = 10 * time.Second
 	headerTime = 10 * time.Second
@@ -35,10 +38,11 @@ const (
 )
 
 // Main parses the command line into cli, whose commands have the method Run(context.Context, *slog.Logger) error, runs the chosen
-// one until SIGINT or SIGTERM, and exits: 0, or 1 after printing the error with its hint. Flags also come from APOCRYPH_*.
+// one until SIGINT or SIGTERM, and exits: 0, or 1 after printing the error with its hint. Flags also come from
+// variables with EnvPrefix.
 func Main(cli any, options ...kong.Option) {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	options = append([]kong.Option{kong.DefaultEnvars("APOCRYPH"), kong.UsageOnError()}, options...)
+	options = append([]kong.Option{kong.DefaultEnvars(EnvPrefix), kong.UsageOnError()}, options...)
 	k := kong.Parse(cli, options...)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	k.BindTo(ctx, (*context.Context)(nil))
@@ -128,7 +132,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		// What did not end by itself in time is cut: a stream that a client keeps open must not keep the process.
 		_ = s.Close()
 	}
-	_ = <-served
+	<-served
 	return nil
 }
 

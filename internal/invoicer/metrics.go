@@ -15,13 +15,14 @@ type counters struct {
 }
 
 func newCounters() counters {
-	vector := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "apocryph", Subsystem: "invoicer", Name: name, Help: help}, []string{label})
-	}
 	c := counters{
 		registry: prometheus.NewRegistry(),
-		sent:     vector("transactions_total", "Transactions that took effect, by kind: claim or release.", "kind"),
-		failed:   vector("transaction_failures_total", "Transactions that are not known to have taken effect, by kind: claim or release.", "kind"),
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "invoicer", Name: "transactions_total", Help: "Transactions that took effect, by kind: claim or release.",
+		}, []string{"kind"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "invoicer", Name: "transaction_failures_total", Help: "Transactions that are not known to have taken effect, by kind: claim or release.",
+		}, []string{"kind"}),
 		unread: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "apocryph", Subsystem: "invoicer", Name: "chain_errors_total", Help: "Times that a channel could not be read.",
 		}),

@@ -17,20 +17,26 @@ type counters struct {
 }
 
 func newCounters() counters {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "apocryph", Subsystem: "keeper", Name: name, Help: help})
-	}
-	vector := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "apocryph", Subsystem: "keeper", Name: name, Help: help}, []string{label})
-	}
 	c := counters{
 		registry: prometheus.NewRegistry(),
-		reports:  counter("reports_total", "Hardware reports asked of the TEE device."),
-		answers:  counter("evidence_total", "Nonces answered with evidence."),
-		quotes:   vector("quotes_total", "Quotes that the gateway asked to sign, by result: signed or refused.", "result"),
-		verdicts: vector("verdicts_total", "Verdicts on App generations, by the reason of the condition Verified.", "reason"),
-		vouchers: counter("vouchers_total", "Vouchers signed."),
-		releases: counter("releases_total", "Releases signed."),
+		reports: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "keeper", Name: "reports_total", Help: "Hardware reports asked of the TEE device.",
+		}),
+		answers: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "keeper", Name: "evidence_total", Help: "Nonces answered with evidence.",
+		}),
+		quotes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "keeper", Name: "quotes_total", Help: "Quotes that the gateway asked to sign, by result: signed or refused.",
+		}, []string{"result"}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "keeper", Name: "verdicts_total", Help: "Verdicts on App generations, by the reason of the condition Verified.",
+		}, []string{"reason"}),
+		vouchers: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "keeper", Name: "vouchers_total", Help: "Vouchers signed.",
+		}),
+		releases: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "keeper", Name: "releases_total", Help: "Releases signed.",
+		}),
 	}
 	c.registry.MustRegister(c.reports, c.answers, c.quotes, c.verdicts, c.vouchers, c.releases)
 	return c
