@@ -188,9 +188,12 @@ func overLibp2p(ctx context.Context, dir string, img v1.Image, round int) (time.
 		defer func() { _ = hosts[i].Close() }()
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	served := make(chan error, 1)
-	go func() { served <- hosts[0].Serve(ctx, store.Push(quiet)) }()
-	defer func() { cancel(); _ = <-served }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = hosts[0].Serve(ctx, store.Push(quiet))
+	}()
+	defer func() { cancel(); <-ended }()
 	client, err := hosts[1].Dial(ctx, hosts[0].Addrs()[0])
 	if err != nil {
 		return 0, 0, err

@@ -116,7 +116,7 @@ func (p Program) env() []string {
 // stamp is a hash of all that a pinned program is made from.
 func (p Program) stamp(root string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintln(sum, runtime.Version(), p.Package, p.flags(), p.env())
+	_, _ = fmt.Fprintln(sum, runtime.Version(), p.Package, p.flags(), p.env())
 	files, err := filepath.Glob(filepath.Join(root, p.Dir, "*"))
 	if err != nil {
 		return "", err
@@ -127,7 +127,7 @@ func (p Program) stamp(root string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(f), len(data), data)
+		_, _ = fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(f), len(data), data)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }

@@ -35,7 +35,7 @@ func (b *Builder) ProviderImage() (image.Spec, error) {
 	if err != nil {
 		return image.Spec{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
 		return image.Spec{}, err

@@ -54,7 +54,7 @@ func writeEnv(path string, env map[string]string) error {
 
 // run shows the command and returns what it wrote to standard output. What it wrote to standard error is shown, and part of the error.
 func (c *commandLine) run(ctx context.Context, args ...string) ([]byte, error) {
-	fmt.Fprintf(c.out, "\n$ apocryph %s\n", strings.Join(args, " "))
+	_, _ = fmt.Fprintf(c.out, "\n$ apocryph %s\n", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, c.bin, args...)
 	cmd.Env = c.env
 	cmd.WaitDelay = 5 * time.Second
@@ -89,7 +89,7 @@ func (c *commandLine) result(ctx context.Context, into any, args ...string) erro
 
 // follow runs a command until what it wrote satisfies enough, then ends it.
 func (c *commandLine) follow(ctx context.Context, limit time.Duration, enough func([]byte) bool, args ...string) error {
-	fmt.Fprintf(c.out, "\n$ apocryph %s\n", strings.Join(args, " "))
+	_, _ = fmt.Fprintf(c.out, "\n$ apocryph %s\n", strings.Join(args, " "))
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.bin, args...)

@@ -132,7 +132,7 @@ func Run(ctx context.Context, c Config) error {
 		}{"stopped, settled, and every unit accounted for", d.settle})
 	}
 	for i, s := range steps {
-		fmt.Fprintf(c.Out, "\n── %d. %s\n", i+1, s.what)
+		_, _ = fmt.Fprintf(c.Out, "\n── %d. %s\n", i+1, s.what)
 		if err := d.step(ctx, s.do); err != nil {
 			return errors.Join(fmt.Errorf("step %d (%s): %w", i+1, s.what, err), d.write())
 		}
@@ -209,7 +209,7 @@ func (d *demo) deploy(ctx context.Context) error {
 	}
 	d.receipt.Timings.DeployToReady = seconds(time.Since(begin))
 	d.receipt.App, d.receipt.URL, d.receipt.Channel = d.app.App, d.app.URL, d.app.Channel
-	fmt.Fprintf(d.Out, "ready after %ss: %s\n", d.receipt.Timings.DeployToReady, d.app.URL)
+	_, _ = fmt.Fprintf(d.Out, "ready after %ss: %s\n", d.receipt.Timings.DeployToReady, d.app.URL)
 	_, err := d.cli.show(ctx, "ls")
 	return err
 }
@@ -223,7 +223,7 @@ func (d *demo) visit(ctx context.Context) error {
 	}
 	d.receipt.Timings.FirstByte = seconds(time.Since(begin))
 	d.receipt.HTTPStatus = status
-	fmt.Fprintf(d.Out, "GET %s/_/: %d, %d bytes\n", d.base.url, status, len(body))
+	_, _ = fmt.Fprintf(d.Out, "GET %s/_/: %d, %d bytes\n", d.base.url, status, len(body))
 	if status != http.StatusOK || !bytes.Contains(body, []byte("PocketBase")) {
 		return fmt.Errorf("not PocketBase's page: %d\n%.300s", status, body)
 	}
@@ -259,7 +259,7 @@ func (d *demo) survive(ctx context.Context) error {
 	if err := d.cluster.CoreV1().Pods(namespace).Delete(ctx, old.Name, metav1.DeleteOptions{}); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.Out, "deleted pod %s\n", old.Name)
+	_, _ = fmt.Fprintf(d.Out, "deleted pod %s\n", old.Name)
 	err = retry(ctx, func() error {
 		pods, err := d.cluster.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
@@ -277,7 +277,7 @@ func (d *demo) survive(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
-		fmt.Fprintf(d.Out, "another pod answers: %q\n", note)
+		_, _ = fmt.Fprintf(d.Out, "another pod answers: %q\n", note)
 	}
 	return err
 }
@@ -302,7 +302,7 @@ func (d *demo) watchBill(ctx context.Context) error {
 		}
 		if owed.Cmp(last) > 0 {
 			grew, last = grew+1, owed
-			fmt.Fprintf(d.Out, "owed %6s  claimed on chain %6s   cpu %s m·s, memory %s B·s, volumes %s B·s\n",
+			_, _ = fmt.Fprintf(d.Out, "owed %6s  claimed on chain %6s   cpu %s m·s, memory %s B·s, volumes %s B·s\n",
 				owed, claimed, b.Usage.CPU, b.Usage.Memory, b.Usage.Storage)
 		}
 		if grew < 3 || claimed.Sign() == 0 {

@@ -101,7 +101,7 @@ func (p *pocketBase) page(ctx context.Context, path string) (int, []byte, error)
 	if err != nil {
 		return 0, nil, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	return res.StatusCode, body, err
 }
@@ -125,7 +125,7 @@ func (p *pocketBase) call(ctx context.Context, method, path string, in, out any)
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (d *demo) write() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.Out, "\n%s\n", data)
+	_, _ = fmt.Fprintf(d.Out, "\n%s\n", data)
 	return os.WriteFile(filepath.Join(dir, "receipt.json"), append(data, '\n'), 0o644)
 }
 

@@ -64,7 +64,7 @@ func imported(list string) map[string]string {
 func (r Runtime) importOne(ctx context.Context, dir, ref string) error {
 	in, feed := io.Pipe()
 	go func() { feed.CloseWithError(Archive(dir, ref, feed)) }()
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	cmd := r.command(ctx, "images", "import", "-")
 	var out bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &out

@@ -87,7 +87,7 @@ func (p *Progress) Spent(group string) time.Duration {
 func (p *Progress) Say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.out, "%7s  %s\n", seconds(time.Since(p.begin)), fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(p.out, "%7s  %s\n", seconds(time.Since(p.begin)), fmt.Sprintf(format, args...))
 }
 
 // Table writes how long each part took, in the order in which they ended, and the whole.
@@ -95,7 +95,7 @@ func (p *Progress) Table(out io.Writer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	const line = "%-9s %-26s %9s\n"
-	fmt.Fprintf(out, "\n"+line+"%s\n", "", "part", "took", strings.Repeat("-", 46))
+	_, _ = fmt.Fprintf(out, "\n"+line+"%s\n", "", "part", "took", strings.Repeat("-", 46))
 	group := ""
 	for _, e := range p.entries {
 		shown := e.Group
@@ -103,9 +103,9 @@ func (p *Progress) Table(out io.Writer) {
 			shown = ""
 		}
 		group = e.Group
-		fmt.Fprintf(out, line, shown, e.Name, seconds(e.Took))
+		_, _ = fmt.Fprintf(out, line, shown, e.Name, seconds(e.Took))
 	}
-	fmt.Fprintf(out, "%s\n"+line, strings.Repeat("-", 46), "", "all, side by side", seconds(time.Since(p.begin)))
+	_, _ = fmt.Fprintf(out, "%s\n"+line, strings.Repeat("-", 46), "", "all, side by side", seconds(time.Since(p.begin)))
 }
 
 // Write stores the entries as JSON, for programs that report them.

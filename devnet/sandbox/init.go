@@ -60,7 +60,7 @@ func mountAll(spec Spec) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		held[dir] = f
 	}
 	bind := func(dir, target string) error {

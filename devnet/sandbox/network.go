@@ -50,7 +50,7 @@ func FreePorts(base, n int) (int, error) {
 	for ; base+n < 32000; base += n { // above are ports that the kernel hands out
 		free := true
 		for p := base; p < base+n && free; p++ {
-			l, err := net.Listen("tcp", loopback(p))
+			l, err := net.Listen("tcp", loopback(p)) //nolint:noctx // a numeric address does not wait
 			if free = err == nil; free {
 				_ = l.Close()
 			}
@@ -151,12 +151,12 @@ func forward(l net.Listener, target string, log *slog.Logger) {
 }
 
 func pipe(in net.Conn, target string) error {
-	defer in.Close()
-	out, err := net.DialTimeout("tcp", target, 5*time.Second)
+	defer func() { _ = in.Close() }()
+	out, err := net.DialTimeout("tcp", target, 5*time.Second) //nolint:noctx // bounded by its timeout
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 
 	done := make(chan error, 1)
 	go func() {

@@ -109,12 +109,12 @@ func (r *runner) start(i int) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 
 	r.mu.Lock()
 	defer r.mu.Unlock() // held over the fork, so that the reaper knows the pid
@@ -173,7 +173,7 @@ func answers(p Part) bool {
 		return httpOK(ready, p.ReadyAs)
 	default:
 		network, target, _ := strings.Cut(ready, ":")
-		conn, err := net.DialTimeout(network, target, time.Second)
+		conn, err := net.DialTimeout(network, target, time.Second) //nolint:noctx // bounded by its timeout
 		if err == nil {
 			_ = conn.Close()
 		}

@@ -100,7 +100,7 @@ func TestFreePortsSkipsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	next, err := FreePorts(base, 10)
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func Supervise(ctx context.Context, state string, initArgs []string, log *slog.L
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	spec, err := ReadSpec(state)
 	if err != nil {
 		return err
@@ -60,8 +60,8 @@ func run(ctx context.Context, spec Spec, initArgs []string, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	defer feed.Close()
-	cmd := exec.Command("/proc/self/exe", initArgs...)
+	defer func() { _ = feed.Close() }()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", initArgs...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{config}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -73,8 +73,6 @@ func run(ctx context.Context, spec Spec, initArgs []string, log *slog.Logger) er
 	if err != nil {
 		return fmt.Errorf("starting init: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
 
 	err = connectInit(spec, cmd.Process.Pid, feed, log)
 	if err != nil {
@@ -92,7 +90,7 @@ func connectInit(spec Spec, pid int, feed *os.File, log *slog.Logger) error {
 		return err
 	}
 	for _, f := range spec.Forwards {
-		l, err := net.Listen("tcp", loopback(f.Host))
+		l, err := net.Listen("tcp", loopback(f.Host)) //nolint:noctx // a numeric address does not wait
 		if err != nil {
 			return fmt.Errorf("forwarding %s: %w", f.Name, err)
 		}

@@ -86,7 +86,7 @@ func (p *Provisioner) create(ctx context.Context, name string, size int64) error
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := f.Truncate(size); err != nil {
 		return fmt.Errorf("sizing %s: %w", name, err)
 	}
@@ -99,7 +99,7 @@ func (p *Provisioner) create(ctx context.Context, name string, size int64) error
 	if err != nil {
 		return fmt.Errorf("attaching %s: %w", name, err)
 	}
-	defer loop.Close() // the mount holds the device from now on
+	defer func() { _ = loop.Close() }() // the mount holds the device from now on
 	if err := unix.Mount(loop.Name(), p.mountPoint(name), "ext4", unix.MS_NODEV|unix.MS_NOSUID, ""); err != nil {
 		return fmt.Errorf("mounting %s: %w", name, err)
 	}
@@ -127,7 +127,7 @@ func attach(f *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer control.Close()
+	defer func() { _ = control.Close() }()
 	for {
 		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
 		if err != nil {

@@ -36,7 +36,8 @@ func main() {
 	mux.HandleFunc("GET /self", func(w http.ResponseWriter, _ *http.Request) { reply(w, look()) })
 	// dial tries to connect and says "ok" or the error.
 	mux.HandleFunc("GET /dial", func(w http.ResponseWriter, r *http.Request) {
-		conn, err := net.DialTimeout(r.FormValue("network"), r.FormValue("to"), 2*time.Second)
+		dialer := net.Dialer{Timeout: 2 * time.Second}
+		conn, err := dialer.DialContext(r.Context(), r.FormValue("network"), r.FormValue("to"))
 		if err != nil {
 			reply(w, err.Error())
 			return

@@ -132,7 +132,9 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		// What did not end by itself in time is cut: a stream that a client keeps open must not keep the process.
 		_ = s.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
 

@@ -16,7 +16,7 @@ func TestManyCallersMayComeFromOneAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	defer func() { _ = m.Close() }()
 	from := multiaddr.StringCast("/ip4/10.1.2.3/tcp/4001")
 	for i := range many {
 		conn, err := m.OpenConnection(network.DirInbound, true, from)

@@ -81,7 +81,7 @@ func start(ctx context.Context, co checkout.Checkout) (*exec.Cmd, error) {
 	if err := sandbox.WriteSpec(spec); err != nil {
 		return nil, err
 	}
-	return supervise(co)
+	return supervise(ctx, co)
 }
 
 // newSpec chooses what is free on this machine.
@@ -123,14 +123,14 @@ func nodeConfig(co checkout.Checkout, spec sandbox.Spec) node.Config {
 }
 
 // supervise runs the supervisor in a session of its own.
-func supervise(co checkout.Checkout) (*exec.Cmd, error) {
+func supervise(ctx context.Context, co checkout.Checkout) (*exec.Cmd, error) {
 	out, err := os.Create(filepath.Join(co.Logs(), "supervisor.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = out.Close() }()
-	// It outlives this program, so no context of this one ends it.
-	cmd := exec.CommandContext(context.Background(), "/proc/self/exe", "supervise")
+	// It outlives this program.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/proc/self/exe", "supervise")
 	cmd.Dir = co.Root
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
