@@ -45,6 +45,8 @@ var ErrConfig = errors.New("not a usable gateway configuration")
 const (
 	// minimumRun is how long the least deposit keeps an app awake.
 	minimumRun = 10 * time.Minute
+	// quoteGrace is how long after a quote's end an app may be ordered on a channel that was opened on it.
+	quoteGrace = time.Hour
 	// heartbeat is shorter than the 15 s that the wire promises.
 	heartbeat = 10 * time.Second
 

@@ -177,7 +177,8 @@ func (g *Gateway) checkQuote(_ context.Context, o *order) error {
 	if o.present != nil {
 		return nil
 	}
-	return fault.Hint(quote.Expired(q, g.parts.Now()), "ask for a new quote; a channel opened on this one can be settled by stopping or by notice")
+	// A channel that was opened in time must not be lost to a slow chain or a slow upload: its money would be stuck until a notice ends.
+	return fault.Hint(quote.Expired(q, g.parts.Now().Add(-quoteGrace)), "ask for a new quote; a channel opened on this one can be settled by stopping or by notice")
 }
 
 // checkPublisher: the channel is for this app, and its publisher is the caller's.

@@ -89,6 +89,13 @@ func TestApply(t *testing.T) {
 	})
 }
 
+func TestAnOrderMayComeSomeTimeAfterItsQuoteEnded(t *testing.T) {
+	w := newWorld(t)
+	w.accept(func(d *draft) {
+		d.quote = func(q *orderv1.Quote) { q.ExpiresAt = uint64(w.now.Add(-time.Hour + time.Second).Unix()) }
+	})
+}
+
 func TestApplyRefuses(t *testing.T) {
 	for what, c := range map[string]struct {
 		edit   func(*world, *draft)
@@ -177,7 +184,7 @@ func TestApplyRefuses(t *testing.T) {
 			providerv1.Reason_REASON_QUOTE_INVALID, connect.CodeInvalidArgument,
 		},
 		"a first order on an expired quote": {
-			func(w *world, d *draft) { d.quote = func(q *orderv1.Quote) { q.ExpiresAt = uint64(w.now.Unix()) } },
+			func(w *world, d *draft) { d.quote = func(q *orderv1.Quote) { q.ExpiresAt = uint64(w.now.Add(-time.Hour).Unix()) } },
 			providerv1.Reason_REASON_QUOTE_EXPIRED, connect.CodeFailedPrecondition,
 		},
 		"a channel of another publisher": {
