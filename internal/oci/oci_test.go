@@ -185,17 +185,22 @@ func TestPush(t *testing.T) {
 }
 
 func TestPushRefused(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/v2/" {
-			return
-		}
-		w.WriteHeader(map[bool]int{true: http.StatusNotFound, false: http.StatusForbidden}[r.Method == http.MethodHead])
-		_, _ = fmt.Fprint(w, `{"errors":[{"code":"DENIED","message":"no","detail":{"reason":"REASON_IMAGE_INVALID","hint":"rebuild it"}}]}`)
-	}))
-	t.Cleanup(server.Close)
-	err := oci.Push(t.Context(), oci.Target{Transport: redirect(server), App: "app", Service: "web"}, image(t, "amd64"), func(int64, int64) {})
-	if fault.ReasonOf(err) != providerv1.Reason_REASON_IMAGE_INVALID || fault.HintOf(err) != "rebuild it" {
-		t.Errorf("got reason %s, hint %q of %v", fault.ReasonOf(err), fault.HintOf(err), err)
+	for name, head := range map[string]int{"at the first write": http.StatusNotFound, "at the first look": http.StatusForbidden} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/v2/" {
+					return
+				}
+				w.WriteHeader(map[bool]int{true: head, false: http.StatusForbidden}[r.Method == http.MethodHead])
+				_, _ = fmt.Fprint(w, `{"errors":[{"code":"DENIED","message":"no","detail":{"reason":"REASON_IMAGE_INVALID","hint":"rebuild it"}}]}`)
+			}))
+			t.Cleanup(server.Close)
+			to := oci.Target{Transport: redirect(server), App: "app", Service: "web"}
+			err := oci.Push(t.Context(), to, image(t, "amd64"), func(int64, int64) {})
+			if fault.ReasonOf(err) != providerv1.Reason_REASON_IMAGE_INVALID || fault.HintOf(err) != "rebuild it" {
+				t.Errorf("got reason %s, hint %q of %v", fault.ReasonOf(err), fault.HintOf(err), err)
+			}
+		})
 	}
 }
 

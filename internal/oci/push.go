@@ -56,8 +56,13 @@ func Push(ctx context.Context, to Target, img v1.Image, progress func(done, tota
 		remote.WithJobs(uploads),
 	}
 	_, err = remote.Head(ref, options...)
-	if e := new(transport.Error); errors.As(err, &e) && e.StatusCode == http.StatusNotFound {
-		err = remote.Write(ref, img, options...)
+	if e := new(transport.Error); errors.As(err, &e) {
+		if e.StatusCode == http.StatusNotFound {
+			err = remote.Write(ref, img, options...)
+		} else {
+			// A refused HEAD has no body that says why.
+			_, err = remote.Get(ref, options...)
+		}
 	}
 	if err != nil {
 		counter.stop()
