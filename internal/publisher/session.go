@@ -224,10 +224,23 @@ func refusal(err error) error {
 		}
 		return out
 	}
-	if e.Code() == connect.CodeUnavailable || e.Code() == connect.CodeDeadlineExceeded {
+	if cutOff(e) {
 		return fault.Hint(fmt.Errorf("%w: %s", ErrUnreachable, Clean(e.Message())), "check the provider's address and this machine's network, then run the command again")
 	}
 	return err
+}
+
+// cutOff reports whether an error is about the way to the provider.
+func cutOff(e *connect.Error) bool {
+	switch e.Code() {
+	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
+		return true
+	case connect.CodeInternal, connect.CodeUnknown:
+		// Not the provider's word: the connection broke in the middle of an answer.
+		return !connect.IsWireError(e)
+	default:
+		return false
+	}
 }
 
 // Clean keeps a provider's words from writing on the terminal what they should not.
