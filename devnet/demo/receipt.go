@@ -3,7 +3,9 @@
 package demo
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -95,4 +97,56 @@ func number(text string) (*big.Int, error) {
 		return nil, fmt.Errorf("%q is no decimal integer", text)
 	}
 	return n, nil
+}
+
+func (d *demo) readBooks(ctx context.Context) (books, error) {
+	var b books
+	deposited, claimed, closed, err := d.Chain.Channel(ctx, d.app.Channel)
+	if err != nil {
+		return b, err
+	}
+	if !closed {
+		return b, errors.New("the channel is not closed")
+	}
+	b.Deposited, b.Claimed = deposited, claimed
+	if b.Refunded, err = d.Chain.Refunded(ctx, d.app.Channel); err != nil {
+		return b, err
+	}
+	if b.ProviderReceived, err = d.received(ctx); err != nil {
+		return b, err
+	}
+	publisher, err := d.Chain.Balance(ctx, d.wallet)
+	if err != nil {
+		return b, err
+	}
+	// What the wallet has now, less what was left in it after the deposit.
+	b.PublisherReturned = publisher.Sub(publisher, new(big.Int).Sub(d.before.publisher, deposited))
+	return b, b.fromBill(d.bill)
+}
+
+// received is what the payout address got for this app: all that it got, less what was claimed on the provider's other channels. The
+// chain is read between two looks at its head, so that no block falls in between.
+func (d *demo) received(ctx context.Context) (got *big.Int, err error) {
+	err = retry(ctx, func() error {
+		head, err := d.Chain.Head(ctx)
+		if err != nil {
+			return err
+		}
+		all, err := d.Chain.Balance(ctx, d.Chain.Provider())
+		if err != nil {
+			return err
+		}
+		beside, err := d.Chain.ClaimedBeside(ctx, d.app.Channel, d.before.block+1)
+		if err != nil {
+			return err
+		}
+		after, err := d.Chain.Head(ctx)
+		if err == nil && after != head {
+			err = errors.New("the chain goes on")
+		}
+		got = all.Sub(all, d.before.provider)
+		got.Sub(got, beside)
+		return err
+	})
+	return got, err
 }
