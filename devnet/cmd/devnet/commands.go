@@ -23,10 +23,30 @@ type downCmd struct{}
 
 func (*downCmd) Run(ctx context.Context, co checkout.Checkout) error {
 	begin := time.Now()
-	if err := sandbox.Stop(ctx, co.State()); err != nil {
+	if err := takeDown(ctx, co); err != nil {
 		return err
 	}
 	fmt.Printf("the devnet is down after %.1fs, its logs are in %s\n", time.Since(begin).Seconds(), co.Logs())
+	return nil
+}
+
+// takeDown ends the devnet and looks whether anything is left of it.
+func takeDown(ctx context.Context, co checkout.Checkout) error {
+	spec, specErr := sandbox.ReadSpec(co.State())
+	if err := sandbox.Stop(ctx, co.State()); err != nil {
+		return err
+	}
+	if specErr != nil { // none came that far
+		return nil
+	}
+	left, err := sandbox.Leftovers(spec)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("the devnet left behind: %q", left)
+	}
+	fmt.Println("no process, mount, interface, cgroup or loop device of the devnet is left")
 	return nil
 }
 

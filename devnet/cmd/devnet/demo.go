@@ -53,23 +53,3 @@ func (c *demoCmd) Run(ctx context.Context, co checkout.Checkout) (err error) {
 	}
 	return nil
 }
-
-// takeDown ends the devnet and looks whether anything is left of it.
-func takeDown(ctx context.Context, co checkout.Checkout) error {
-	spec, specErr := sandbox.ReadSpec(co.State())
-	if err := sandbox.Stop(ctx, co.State()); err != nil {
-		return err
-	}
-	if specErr != nil {
-		return nil //nolint:nilerr // it never came that far
-	}
-	left, err := sandbox.Leftovers(spec)
-	if err != nil {
-		return err
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("the devnet left behind: %q", left)
-	}
-	fmt.Println("the devnet is down: no process, mount, interface, cgroup or loop device is left")
-	return nil
-}
