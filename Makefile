@@ -7,8 +7,10 @@ SHELL       := /bin/bash
 
 BIN     := build/bin
 DEVNET  := $(BIN)/devnet
-BUF     := tools/node_modules/.bin/buf
+BUF     := tools/node_modules/@bufbuild/buf-linux-x64/bin/buf
 LINT    := $(BIN)/golangci-lint
+# What make generate writes.
+GENERATED := internal/gen api deploy/chart/crds contracts/abi docs/guide cmd/apocryph/deps.txt cmd/apocryphd/deps.txt
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
 
@@ -40,7 +42,7 @@ build: ## Build the two binaries.
 test: ## Run everything that this machine allows: Go with the race detector, contracts, CLI scripts, end to end.
 	@./test.sh
 
-e2e: build $(DEVNET) ## Run the end-to-end tests on this checkout's devnet, bringing it up if need be.
+e2e: ## Run the end-to-end tests on this checkout's devnet, bringing it up if need be.
 	@./test.sh e2e
 
 quick: ## The part of check worth running before each commit (under a minute).
@@ -52,20 +54,21 @@ check: lint drift ## Lint, generated-code drift and the house rules.
 	go test -count=1 .
 	@./test.sh vulnerabilities
 
-lint: $(LINT) ## Run the linters.
+lint: $(LINT) $(BUF) ## Run the linters.
 	$(LINT) run ./...
 	cd devnet && ../$(LINT) run --config ../.golangci.yaml ./...
-	cd tools && node_modules/.bin/buf lint ..
+	$(BUF) lint
+	contracts/lint.sh
 
 generate: $(BUF) ## Make again what is generated: wire, kinds, bindings, tables, dependency lists.
 	$(BUF) generate
 	cd tools && go tool controller-gen object:headerFile=/dev/null crd paths=../api/... output:crd:dir=../deploy/chart/crds
 	contracts/generate.sh
 	go generate ./...
-	for b in apocryph apocryphd; do go list -deps -f '{{with .Module}}{{.Path}}{{end}}' ./cmd/$$b | LC_ALL=C sort -u > cmd/$$b/deps.txt; done
+	for b in apocryph apocryphd; do go list -deps -f '{{with .Module}}{{.Path}}{{end}}' ./cmd/$$b | sed '/^$$/d' | LC_ALL=C sort -u > cmd/$$b/deps.txt; done
 
 drift: generate ## Fail if what is generated differs from what is committed.
-	@git diff --exit-code --stat || { echo "make drift: generated files differ from the committed ones; commit them"; exit 1; }
+	@changed=$$(git status --porcelain -- $(GENERATED)); test -z "$$changed" || { echo "make drift: generated files differ from the committed ones; look at them and commit them:"; echo "$$changed"; git --no-pager diff --stat -- $(GENERATED); exit 1; }
 
 bench: ## Run one benchmark and print its table: make bench B=<folder of bench/>.
 	@test -n "$(B)" -a -d "bench/$(B)" || { echo "make bench: say which, e.g. make bench B=$$(ls bench | head -1); there are: $$(ls bench)"; exit 1; }
@@ -73,6 +76,7 @@ bench: ## Run one benchmark and print its table: make bench B=<folder of bench/>
 
 $(BUF): tools/package-lock.json
 	cd tools && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@ # npm keeps the times of the package
 
 $(LINT): tools/lint/go.mod
 	cd tools/lint && go build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 
-left_out=() failed=() passed=()
+left_out=() failed=() passed=() beyond_reach=()
 
 run() { # run NAME COMMAND…
   local name=$1 start=$SECONDS
@@ -41,7 +41,6 @@ e2e() {
     leave_out e2e "the devnet needs Linux and root"
     return
   fi
-  run "e2e: build" make --no-print-directory build build/bin/devnet
   run "e2e: make demo" make --no-print-directory demo
   run "e2e: devnet up" build/bin/devnet up
   run "e2e: go test" env APOCRYPH_E2E=1 go test -count=1 -timeout 20m ./e2e/...
@@ -50,12 +49,12 @@ e2e() {
 
 vulnerabilities() {
   printf '\n== govulncheck\n'
-  if out=$(go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./... 2>&1); then
+  if out=$(go tool -modfile=tools/vuln/go.mod govulncheck ./... 2>&1); then
     passed+=(govulncheck)
   else
-    # Its database is not reachable everywhere; where it is, findings fail.
+    # Its database is not reachable everywhere, which is no failure even with CI=true; where it is, findings fail.
     case $out in
-      *"fetching vulnerabilities"* | *"no such host"* | *"dial tcp"* | *Forbidden*) printf 'left out: the vulnerability database is out of reach; it runs where it is not\n' ;;
+      *"fetching vulnerabilities"*) beyond_reach+=("govulncheck: this machine can't reach the database of vulnerabilities") ;;
       *) printf '%s\n' "$out"; failed+=(govulncheck) ;;
     esac
   fi
@@ -71,7 +70,8 @@ esac
 printf '\n'
 for p in "${passed[@]:-}"; do [ -z "$p" ] || printf 'ok        %s\n' "$p"; done
 for l in "${left_out[@]:-}"; do [ -z "$l" ] || printf 'left out  %s\n' "$l"; done
+for b in "${beyond_reach[@]:-}"; do [ -z "$b" ] || printf 'left out  %s\n' "$b"; done
 for f in "${failed[@]:-}"; do [ -z "$f" ] || printf 'FAILED    %s\n' "$f"; done
-printf '%d passed, %d failed, %d skipped\n' "${#passed[@]}" "${#failed[@]}" "${#left_out[@]}"
+printf '%d passed, %d failed, %d skipped\n' "${#passed[@]}" "${#failed[@]}" "$((${#left_out[@]} + ${#beyond_reach[@]}))"
 [ ${#failed[@]} -eq 0 ] || exit 1
 [ ${#left_out[@]} -eq 0 ] || [ "${CI:-}" != true ] || { echo "CI=true: leaving something out is a failure"; exit 1; }

@@ -4,7 +4,5 @@
 set -eu
 cd "$(dirname "$0")"
 
-./install.sh
-node_modules/.bin/forge fmt --check
-node_modules/.bin/forge lint src --deny notes
+./lint.sh
 exec node_modules/.bin/forge test "$@"

@@ -184,7 +184,9 @@ func TestApplyRefuses(t *testing.T) {
 			providerv1.Reason_REASON_QUOTE_INVALID, connect.CodeInvalidArgument,
 		},
 		"a first order on an expired quote": {
-			func(w *world, d *draft) { d.quote = func(q *orderv1.Quote) { q.ExpiresAt = uint64(w.now.Add(-time.Hour).Unix()) } },
+			func(w *world, d *draft) {
+				d.quote = func(q *orderv1.Quote) { q.ExpiresAt = uint64(w.now.Add(-time.Hour).Unix()) }
+			},
 			providerv1.Reason_REASON_QUOTE_EXPIRED, connect.CodeFailedPrecondition,
 		},
 		"a channel of another publisher": {
