@@ -3,9 +3,13 @@
 package gateway
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -53,6 +57,9 @@ func (g *Gateway) limited(next http.Handler) http.Handler {
 		peer := g.parts.Peer(r.Context())
 		if g.limiter.enter(peer) {
 			defer g.limiter.leave(peer)
+			if r.Body != nil && r.Body != http.NoBody {
+				r.Body = &patientBody{r.Body, http.NewResponseController(w), patience}
+			}
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -63,4 +70,26 @@ func (g *Gateway) limited(next http.Handler) http.Handler {
 		}
 		_ = connectErrors.Write(w, r, g.toConnect(r.Context(), r.URL.Path, err))
 	})
+}
+
+// patience is for how long a request's body may rest. A body is read before its sender is known, and holds a place meanwhile.
+const patience = 30 * time.Second
+
+// patientBody fails when nothing comes for too long.
+type patientBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+	idle time.Duration
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	if err := b.conn.SetReadDeadline(time.Now().Add(b.idle)); err != nil {
+		return 0, fmt.Errorf("bounding a request: %w", err)
+	}
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		// The server reads on to notice that the client has gone: that may take as long as the answer.
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
