@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	toolscache "k8s.io/client-go/tools/cache"
@@ -30,7 +31,10 @@ import (
 )
 
 const (
-	dialTime  = 3 * time.Second
+	dialTime = 3 * time.Second
+	// patience is how long a refused connection is tried again, every dialEvery: a pod is ready before every machine's rules lead to it.
+	patience  = 3 * time.Second
+	dialEvery = 10 * time.Millisecond
 	idleTime  = 30 * time.Second
 	idleConns = 64
 	// retryAfter is in seconds: about what a start takes.
@@ -38,6 +42,27 @@ const (
 )
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// patient dials again while it is refused. Nothing was sent by then, so nothing is done twice.
+func patient(dial dialer) dialer {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		end := time.NewTimer(patience)
+		defer end.Stop()
+		for {
+			conn, err := dial(ctx, network, address)
+			if !errors.Is(err, syscall.ECONNREFUSED) {
+				return conn, err
+			}
+			select {
+			case <-ctx.Done():
+				return nil, err
+			case <-end.C:
+				return nil, err
+			case <-time.After(dialEvery):
+			}
+		}
+	}
+}
 
 func newTransport(dial dialer) *http.Transport {
 	return &http.Transport{

@@ -42,7 +42,7 @@ type Table struct {
 
 // NewTable returns an empty table, which answers nothing until Synced.
 func NewTable() *Table {
-	return &Table{dial: (&net.Dialer{Timeout: dialTime}).DialContext, apps: map[string]route{}, hosts: map[string]route{}}
+	return &Table{dial: patient((&net.Dialer{Timeout: dialTime}).DialContext), apps: map[string]route{}, hosts: map[string]route{}}
 }
 
 // Synced says that every app there is has been put once: from now on a host that is not in the table is unknown.
