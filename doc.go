@@ -8,10 +8,10 @@
 // Imports point one way: commands join services and adapters; services and adapters know the domain; the domain knows nobody and does
 // no I/O.
 //
-//   - Domain: appfile, manifest, tariff, usage, channel, delegation, quote, evidence, eip712.
+//   - Domain: appfile, manifest, tariff, usage, metered, channel, delegation, quote, evidence, eip712.
 //   - Services: gateway, controller, keeper, imagestore, facade, meter, invoicer; and publisher, the CLI's verbs as functions.
 //   - Adapters, one outside thing each: evm, p2p, kube, oci, tee/sim, tee/snp.
-//   - Plumbing: daemon, fault.
+//   - Plumbing: daemon, fault; reference, which only tests use.
 //
 // The wire is in proto/, the kinds in api/v1alpha1, the contract in contracts/, what an operator applies in deploy/, everything on one
 // machine in devnet/. ARCHITECTURE.md tells the stories; docs/protocol the bytes.
