@@ -48,7 +48,7 @@ func (c *demoCmd) Run(ctx context.Context, co checkout.Checkout) (err error) {
 	}
 	fmt.Printf("\nthe demo took %.0fs, %.0fs of it to bring the devnet up\n", time.Since(begin).Seconds(), up.Seconds())
 	if c.Keep {
-		fmt.Println("\nIt all still runs. Be the publisher:  source build/demo/env; apocryph ls\n" +
+		fmt.Println("\nIt all still runs. Be the publisher:  source build/devnet/env; source build/demo/env; apocryph ls\n" +
 			"End the app:                          apocryph stop pocketbase\nEnd the devnet:                       make devnet-down")
 	}
 	return nil
