@@ -49,8 +49,8 @@ func TestABodyThatRestsEnds(t *testing.T) {
 			go func() {
 				_, _ = w.Write([]byte("the first part"))
 			}()
-			sent := make(chan error, 1)
-			go func() { sent <- send(rests) }()
+			sent := make(chan struct{})
+			go func() { defer close(sent); _ = send(rests) }()
 			if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("reading it ended with %v", err)
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,8 +37,11 @@ func takeDown(ctx context.Context, co checkout.Checkout) error {
 	if err := sandbox.Stop(ctx, co.State()); err != nil {
 		return err
 	}
-	if specErr != nil { // none came that far
+	if errors.Is(specErr, fs.ErrNotExist) { // none came that far
 		return nil
+	}
+	if specErr != nil {
+		return specErr
 	}
 	left, err := sandbox.Leftovers(spec)
 	if err != nil {
