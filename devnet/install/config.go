@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -58,7 +57,7 @@ type Contracts struct {
 func (i *Installer) Run(ctx context.Context) error {
 	var contracts Contracts
 	var simulator string
-	err := together(
+	err := progress.Together(
 		func() error {
 			return i.Progress.Do("install", "contracts", func() (err error) {
 				contracts, err = i.deployContracts(ctx)
@@ -98,17 +97,6 @@ func (i *Installer) Run(ctx context.Context) error {
 		return err
 	}
 	return i.writeEnv(i.environment(contracts, simulator, peer))
-}
-
-// together runs functions side by side and returns their errors.
-func together(work ...func() error) error {
-	errs := make([]error, len(work))
-	var all sync.WaitGroup
-	for n, w := range work {
-		all.Go(func() { errs[n] = w() })
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }
 
 // variable is a line of the environment file.

@@ -5,6 +5,7 @@ package progress
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -136,3 +137,14 @@ func (p *Progress) Read(path string) error {
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
+
+// Together runs functions side by side and returns their errors.
+func Together(work ...func() error) error {
+	errs := make([]error, len(work))
+	var all sync.WaitGroup
+	for n, w := range work {
+		all.Go(func() { errs[n] = w() })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/apocryph/apocryph/devnet/builder"
 	"github.com/apocryph/apocryph/devnet/checkout"
 	"github.com/apocryph/apocryph/devnet/node"
+	"github.com/apocryph/apocryph/devnet/progress"
 	"github.com/apocryph/apocryph/devnet/sandbox"
 )
 
@@ -41,7 +42,7 @@ func startCluster(ctx context.Context, co checkout.Checkout, b *builder.Builder)
 	defer cancel()
 	f := newFollower(co, b.Progress)
 	go f.follow(ctx, gone)
-	return together(
+	return progress.Together(
 		func() error { return f.wait("") },
 		func() error {
 			if err := f.wait("containerd"); err != nil {

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/apocryph/apocryph/devnet/builder"
 	"github.com/apocryph/apocryph/devnet/checkout"
@@ -46,7 +45,7 @@ func bringUp(ctx context.Context, co checkout.Checkout, p *progress.Progress) er
 	if err := buildMachine(ctx, b); err != nil {
 		return err
 	}
-	err := together(
+	err := progress.Together(
 		func() error { return startCluster(ctx, co, b) },
 		func() error { return buildApocryph(ctx, b) },
 	)
@@ -54,17 +53,6 @@ func bringUp(ctx context.Context, co checkout.Checkout, p *progress.Progress) er
 		return err
 	}
 	return fill(ctx, co, b)
-}
-
-// together runs functions side by side and returns their errors.
-func together(work ...func() error) error {
-	errs := make([]error, len(work))
-	var all sync.WaitGroup
-	for n, w := range work {
-		all.Go(func() { errs[n] = w() })
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }
 
 func buildMachine(ctx context.Context, b *builder.Builder) error {
