@@ -13,6 +13,7 @@ package delegation
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"encoding/base32"
 	"errors"
@@ -45,6 +46,11 @@ const (
 	MaxLife = 31 * 24 * time.Hour
 	// Skew is how far the signer's clock may run ahead.
 	Skew = 5 * time.Minute
+
+	// maxOperation is the largest that fits the uint8 of the signed form.
+	maxOperation = 255
+	maxApps      = 1024
+	maxPeer      = 64
 )
 
 // AppID names an app for ever.
@@ -140,6 +146,10 @@ func VerifySignature(s *orderv1.SignedDelegation, domain eip712.Domain) (Delegat
 	if err != nil {
 		return Delegation{}, err
 	}
+	// What is kept with an app must be what was signed: nobody signed a field that is unknown here.
+	if len(s.ProtoReflect().GetUnknown()) > 0 {
+		return Delegation{}, fmt.Errorf("it comes with a field that this version does not know: %w", ErrInvalid)
+	}
 	signer, err := eip712.Recover(domain.Digest(structHash(s.Delegation)), s.Signature)
 	if err != nil {
 		return Delegation{}, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -174,13 +184,17 @@ func parse(p *orderv1.Delegation) (Delegation, error) {
 	switch {
 	case p == nil:
 		return bad("missing")
+	case len(p.ProtoReflect().GetUnknown()) > 0:
+		return bad("it has a field that this version does not know")
 	case len(p.Publisher) != 20 || len(p.Provider) != 20:
 		return bad("an address is not 20 bytes")
-	case len(p.Peer) == 0 || len(p.Peer) > 64 || len(p.ProviderPeer) == 0 || len(p.ProviderPeer) > 64:
+	case len(p.Peer) == 0 || len(p.Peer) > maxPeer || len(p.ProviderPeer) == 0 || len(p.ProviderPeer) > maxPeer:
 		return bad("a peer id is empty or too long")
-	case len(p.Operations) == 0 || !strictlySorted(p.Operations, func(a, b orderv1.Operation) int { return int(a - b) }):
+	case len(p.Operations) == 0 || !strictlySorted(p.Operations, cmp.Compare[orderv1.Operation]):
 		return bad("operations are empty, unsorted or repeated")
-	case len(p.Apps) > 1024 || !strictlySorted(p.Apps, bytes.Compare) || p.AllApps != (len(p.Apps) == 0):
+	case p.Operations[0] < 1 || p.Operations[len(p.Operations)-1] > maxOperation:
+		return bad("an operation is not a number that wallets sign")
+	case len(p.Apps) > maxApps || !strictlySorted(p.Apps, bytes.Compare) || p.AllApps != (len(p.Apps) == 0):
 		return bad("apps are unsorted, repeated, too many, or contradict all_apps")
 	case p.ExpiresAt <= p.IssuedAt || p.ExpiresAt-p.IssuedAt > uint64(MaxLife/time.Second) || p.ExpiresAt > 1<<40:
 		return bad("its period is empty or too long")

@@ -36,7 +36,7 @@ func DecodeHeader(s string) (*orderv1.SignedDelegation, error) {
 	if len(s) > maxHeader {
 		return nil, fmt.Errorf("%d characters: %w", len(s), ErrInvalid)
 	}
-	b, err := base64.StdEncoding.DecodeString(s)
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil || proto.Unmarshal(b, &d) != nil {
 		return nil, fmt.Errorf("unreadable: %w", ErrInvalid)
 	}

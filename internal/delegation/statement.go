@@ -17,7 +17,10 @@ import (
 // ErrStatement says that a statement is malformed or not signed by the delegated peer.
 var ErrStatement = errors.New("invalid statement")
 
-const tagStatement = "apocryph/statement/v1\x00"
+const (
+	tagStatement = "apocryph/statement/v1\x00"
+	maxStatement = 1024
+)
 
 // Statement is a verified instruction about one app.
 type Statement struct {
@@ -71,6 +74,9 @@ func VerifyStatement(s *orderv1.SignedStatement, domain eip712.Domain, at Provid
 	if err != nil {
 		return Statement{}, err
 	}
+	if len(s.ProtoReflect().GetUnknown()) > 0 {
+		return Statement{}, fmt.Errorf("it comes with a field that this version does not know: %w", ErrStatement)
+	}
 	signer, err := VerifySignature(s.GetDelegation(), domain)
 	if err != nil {
 		return Statement{}, err
@@ -100,7 +106,7 @@ func operation(a orderv1.Action) orderv1.Operation {
 func parseStatement(b []byte) (Statement, error) {
 	bad := func(what string) (Statement, error) { return Statement{}, fmt.Errorf("%s: %w", what, ErrStatement) }
 	var p orderv1.Statement
-	if len(b) == 0 || len(b) > 1024 || proto.Unmarshal(b, &p) != nil || len(p.ProtoReflect().GetUnknown()) > 0 {
+	if len(b) == 0 || len(b) > maxStatement || proto.Unmarshal(b, &p) != nil || len(p.ProtoReflect().GetUnknown()) > 0 {
 		return bad("unreadable")
 	}
 	if again, err := (proto.MarshalOptions{Deterministic: true}).Marshal(&p); err != nil || !bytes.Equal(again, b) {

@@ -36,6 +36,8 @@ const (
 	tagQuote = "apocryph/quote/v1\x00"
 	// MaxLife is the longest that a quote may be good for.
 	MaxLife = time.Hour
+
+	maxQuote = 16 << 10
 )
 
 // Hash is what the terms name and the enclave signs: SHA-256 over the tag and the encoded quote.
@@ -58,7 +60,7 @@ func Sign(q *orderv1.Quote, key *ecdsa.PrivateKey) (*orderv1.SignedQuote, error)
 // Expired's business: a quote stays the proof of a channel's tariff long after.
 func Verify(s *orderv1.SignedQuote, signer common.Address) (*orderv1.Quote, error) {
 	var q orderv1.Quote
-	if s == nil || len(s.Quote) > 16<<10 || proto.Unmarshal(s.Quote, &q) != nil || len(q.ProtoReflect().GetUnknown()) > 0 {
+	if s == nil || len(s.ProtoReflect().GetUnknown()) > 0 || len(s.Quote) > maxQuote || proto.Unmarshal(s.Quote, &q) != nil || len(q.ProtoReflect().GetUnknown()) > 0 {
 		return nil, fmt.Errorf("unreadable: %w", ErrInvalid)
 	}
 	who, err := eip712.Recover(Hash(s.Quote), s.Signature)
