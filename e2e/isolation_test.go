@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -156,6 +158,16 @@ func TestATenantIsConfined(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+	t.Run("its namespace can't be deleted under it, by anyone", func(t *testing.T) {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.Namespace(a.App)}}
+		if err := d.kube.Delete(t.Context(), ns); !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) {
+			t.Errorf("deleting it as the cluster's admin: %v", err)
+		}
+		other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-control-"}}
+		if err := errors.Join(d.kube.Create(t.Context(), other), d.kube.Delete(t.Context(), other)); err != nil {
+			t.Errorf("control: deleting another namespace: %v", err)
 		}
 	})
 	t.Run("another publisher's app is none of its business", func(t *testing.T) {

@@ -10,16 +10,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Group and Version name this API; FinalizerMeter keeps a pod or claim until its time is written down, and FinalizerApp keeps an App
-// until it is settled. LabelApp, on everything made for an app, holds the app id; LabelService the service's name.
+// Group and Version name this API. FinalizerMeter keeps a pod or claim until its time is written down; FinalizerChannel keeps an App, from
+// its order on, until its channel is settled, and FinalizerApp one that something was made for until that is gone. LabelApp, on everything made for an app, holds the app id; LabelService the service's name.
 const (
-	Group          = "apocryph.network"
-	Version        = "v1alpha1"
-	FinalizerMeter = "apocryph.network/meter"
-	FinalizerApp   = "apocryph.network/app"
-	LabelApp       = "apocryph.network/app"
-	LabelService   = "apocryph.network/service"
-	LabelVolume    = "apocryph.network/volume"
+	Group            = "apocryph.network"
+	Version          = "v1alpha1"
+	FinalizerMeter   = "apocryph.network/meter"
+	FinalizerChannel = "apocryph.network/channel"
+	FinalizerApp     = "apocryph.network/app"
+	LabelApp         = "apocryph.network/app"
+	LabelService     = "apocryph.network/service"
+	LabelVolume      = "apocryph.network/volume"
 )
 
 // SchemeGroupVersion is the group and version of this package's kinds.

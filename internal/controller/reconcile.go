@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -133,12 +134,6 @@ func (r *Reconciler) wind(ctx context.Context, app *v1alpha1.App, in intent) (re
 	}
 	if app.Status.EndReason == "" {
 		r.log.Info("app ends", "app", app.Name, "reason", string(in.end))
-		if !made(app) && app.DeletionTimestamp.IsZero() {
-			// Whoever settles an app that never ran needs it to stay until then, too.
-			if err := r.addFinalizer(ctx, app); err != nil {
-				return reconcile.Result{}, err
-			}
-		}
 	}
 	o := &observed{}
 	ns, err := r.namespace(ctx, app.Name)
@@ -223,8 +218,11 @@ func (r *Reconciler) retire(ctx context.Context, app *v1alpha1.App) (reconcile.R
 			return reconcile.Result{}, err
 		}
 	}
-	patch := client.MergeFrom(app.DeepCopy())
-	if controllerutil.RemoveFinalizer(app, v1alpha1.FinalizerApp) {
+	patch, held := client.MergeFrom(app.DeepCopy()), len(app.Finalizers)
+	app.Finalizers = slices.DeleteFunc(app.Finalizers, func(f string) bool {
+		return f == v1alpha1.FinalizerApp || f == v1alpha1.FinalizerChannel
+	})
+	if len(app.Finalizers) < held {
 		if err := r.client.Patch(ctx, app, patch); client.IgnoreNotFound(err) != nil {
 			return reconcile.Result{}, fmt.Errorf("letting app %s go: %w", app.Name, err)
 		}

@@ -121,7 +121,9 @@ func (w *world) order(m *manifestv1.Manifest, change ...func(*v1alpha1.App)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	app := &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: w.key.Name, Generation: 1}}
+	app := &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{
+		Namespace: w.key.Namespace, Name: w.key.Name, Generation: 1, Finalizers: []string{v1alpha1.FinalizerChannel},
+	}}
 	err = w.c.Get(w.t.Context(), w.key, app)
 	app.Spec.Manifest, app.Spec.ManifestHash = b, hash.String()
 	if apierrors.IsNotFound(err) {
@@ -228,7 +230,7 @@ func TestNothingIsMadeBeforeItIsVerified(t *testing.T) {
 	w.fund(metav1.ConditionTrue, v1alpha1.ReasonFunded)
 	w.reconcile()
 	w.phase(v1alpha1.PhasePending)
-	if w.exists(&corev1.Namespace{}, "") || len(w.app().Finalizers) > 0 {
+	if w.exists(&corev1.Namespace{}, "") || made(w.app()) {
 		t.Error("something was made")
 	}
 	w.say("keeper", is(v1alpha1.ConditionVerified, metav1.ConditionFalse, "Forged"))
@@ -473,6 +475,25 @@ func TestADeletedAppIsSettledFirst(t *testing.T) {
 	if !w.exists(&corev1.Namespace{}, "") {
 		t.Error("the namespace went before it was settled")
 	}
+	w.say("invoicer", is(v1alpha1.ConditionSettled, metav1.ConditionTrue, "Released"))
+	for range 3 {
+		w.reconcile()
+	}
+	if err := w.c.Get(t.Context(), w.key, &v1alpha1.App{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the App is still there: %v", err)
+	}
+}
+
+func TestAnAppThatNeverRanIsSettledBeforeItGoes(t *testing.T) {
+	w := newWorld(t)
+	w.order(shop(service("web")))
+	w.must(w.c.Delete(t.Context(), w.app()))
+	w.reconcile()
+	if got := w.app().Status.EndReason; got != v1alpha1.EndDeletedByProvider {
+		t.Fatalf("its end is %q", got)
+	}
+	w.reconcile()
+	w.phase(v1alpha1.PhaseEnding)
 	w.say("invoicer", is(v1alpha1.ConditionSettled, metav1.ConditionTrue, "Released"))
 	for range 3 {
 		w.reconcile()

@@ -290,7 +290,9 @@ func (g *Gateway) write(ctx context.Context, o *order) (*v1alpha1.App, error) {
 
 // render is the App with this order: what is there stays, Replicas above all.
 func (g *Gateway) render(o *order, label string) (*v1alpha1.App, error) {
-	app := &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: g.cfg.Namespace, Name: o.app.String()}}
+	app := &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{
+		Namespace: g.cfg.Namespace, Name: o.app.String(), Finalizers: []string{v1alpha1.FinalizerChannel},
+	}}
 	if o.present != nil {
 		app = o.present.DeepCopy()
 	}

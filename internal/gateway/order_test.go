@@ -47,6 +47,9 @@ func TestApply(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]string{v1alpha1.FinalizerChannel}, app.Finalizers); diff != "" {
+		t.Errorf("what keeps it until it is settled (-want +got):\n%s", diff)
+	}
 	if app.Name != w.app(w.publisher).String() || app.Spec.Sequence != 1000 || app.Spec.Replicas != nil {
 		t.Errorf("name %s, sequence %d, replicas %v", app.Name, app.Spec.Sequence, app.Spec.Replicas)
 	}

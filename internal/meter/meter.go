@@ -87,8 +87,8 @@ func (m *Meter) round(ctx context.Context, bell *kube.Bell) error {
 	known := map[string]bool{}
 	for _, app := range apps.Items {
 		known[app.Name] = true
-		if !slices.Contains(app.Finalizers, v1alpha1.FinalizerApp) {
-			continue // nothing was made for it yet
+		if !accountable(&app) {
+			continue
 		}
 		if app.Status.Phase == v1alpha1.PhaseEnded {
 			bell.Forget(ctx, v1alpha1.Namespace(app.Name))
@@ -101,6 +101,12 @@ func (m *Meter) round(ctx context.Context, bell *kube.Bell) error {
 		bell.Forget(ctx, v1alpha1.Namespace(gone))
 	}
 	return nil
+}
+
+// accountable reports whether there is something to write down about an app: what was made for it, or, at its end, that nothing was, which
+// is what settles its channel.
+func accountable(app *v1alpha1.App) bool {
+	return slices.Contains(app.Finalizers, v1alpha1.FinalizerApp) || app.Status.EndReason != ""
 }
 
 func (m *Meter) readHeartbeats(ctx context.Context) error {

@@ -222,3 +222,18 @@ func TestRunKeepsEveryAccountAndStops(t *testing.T) {
 		t.Errorf("metrics lack %s:\n%s", want, w.Body)
 	}
 }
+
+func TestWhoHasAnAccount(t *testing.T) {
+	for name, c := range map[string]struct {
+		app  v1alpha1.App
+		want bool
+	}{
+		"an order that nobody verified has none":        {app: v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{v1alpha1.FinalizerChannel}}}},
+		"what was made has one":                         {app: v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{v1alpha1.FinalizerApp}}}, want: true},
+		"what ends before it was made has one to close": {app: v1alpha1.App{Status: v1alpha1.AppStatus{EndReason: v1alpha1.EndDeletedByProvider}}, want: true},
+	} {
+		if got := accountable(&c.app); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
