@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/apocryph/apocryph/internal/fault"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/usage"
 )
@@ -73,7 +74,7 @@ func invalid(format string, args ...any) error {
 
 func checkKnown(m *manifestv1.Manifest) error {
 	if hasUnknown(m.ProtoReflect()) {
-		return invalid("a field that this version does not know")
+		return fault.Hint(invalid("a field that this version does not know"), "the software that wrote it is newer than the one that refuses it: update that, or leave out what is new")
 	}
 	return nil
 }

@@ -8,11 +8,17 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/net/gostream"
+
+	"github.com/apocryph/apocryph/internal/fault"
 )
 
 // Errors of Dial.
@@ -23,6 +29,8 @@ var (
 	ErrWrongPeer = errors.New("another peer answers there")
 	// ErrUnreachable says that nothing answered at a multiaddr.
 	ErrUnreachable = errors.New("peer is unreachable")
+	// ErrProtocol says that the peer speaks no version of the protocol that this program does.
+	ErrProtocol = errors.New("the peer speaks another protocol")
 )
 
 // Client speaks HTTP to one peer over a host, whose key is what the peer sees as the caller. It dials again by itself after a
@@ -39,7 +47,7 @@ func CheckAddr(s string) error {
 }
 
 // Dial connects to the peer at a multiaddr with a peer id, and proves that it has that id before anything is sent. It returns ErrAddr,
-// ErrWrongPeer or ErrUnreachable.
+// ErrWrongPeer, ErrUnreachable or ErrProtocol.
 func (h *Host) Dial(ctx context.Context, addr string) (*Client, error) {
 	info, err := parseAddr(addr)
 	if err != nil {
@@ -52,6 +60,10 @@ func (h *Host) Dial(ctx context.Context, addr string) (*Client, error) {
 		}
 		return nil, fmt.Errorf("dialing %s: %w: %w", addr, ErrUnreachable, err)
 	}
+	if other := h.otherVersions(info.ID); other != "" {
+		err := fmt.Errorf("dialing %s: it speaks %s, not %s: %w", addr, other, Protocol, ErrProtocol)
+		return nil, fault.Hint(err, "this program and the provider are of versions that don't go together: update the older one")
+	}
 	var cleartext http.Protocols
 	cleartext.SetUnencryptedHTTP2(true)
 	return &Client{id: info.ID, Client: &http.Client{Transport: &http.Transport{
@@ -63,6 +75,23 @@ func (h *Host) Dial(ctx context.Context, addr string) (*Client, error) {
 			return gostream.Dial(ctx, h.host, info.ID, Protocol)
 		},
 	}}}, nil
+}
+
+// otherVersions lists the versions of Protocol that a connected peer speaks, if ours is not among them. Connecting waited for the peer to
+// tell; one that told of none is no provider, which the first request finds out.
+func (h *Host) otherVersions(id peer.ID) string {
+	spoken, err := h.host.Peerstore().GetProtocols(id)
+	if err != nil || slices.Contains(spoken, Protocol) {
+		return ""
+	}
+	name, _ := path.Split(string(Protocol))
+	var list []string
+	for _, p := range spoken {
+		if strings.HasPrefix(string(p), name) && len(p) < 60 && len(list) < 5 {
+			list = append(list, strconv.QuoteToASCII(string(p)))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // Peer is the peer id of the other side in binary form.

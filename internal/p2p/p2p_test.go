@@ -17,8 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/gostream"
+
+	"github.com/apocryph/apocryph/internal/fault"
 )
 
 // patience bounds every wait; nothing waits for it unless a test fails.
@@ -175,6 +179,31 @@ func TestDialRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if _, err := client.Dial(within(t), c.addr); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestDialTellsOtherVersionsFromOtherPeers(t *testing.T) {
+	for name, c := range map[string]struct {
+		speaks protocol.ID
+		want   error
+	}{
+		"a version that is not ours":                   {"/apocryph/h2c/2.0.0", ErrProtocol},
+		"control: our version":                         {Protocol, nil},
+		"nothing of this product":                      {"/ipfs/bitswap/1.2.0", nil},
+		"another protocol of this product, and no h2c": {"/apocryph/other/1.0.0", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, client := newHost(t, "/ip4/127.0.0.1/tcp/0"), newHost(t)
+			server.host.RemoveStreamHandler(Protocol)
+			server.host.SetStreamHandler(c.speaks, func(s network.Stream) { _ = s.Reset() })
+			_, err := client.Dial(within(t), server.Addrs()[0])
+			if !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			if c.want != nil && (fault.HintOf(err) == "" || !strings.Contains(err.Error(), "2.0.0")) {
+				t.Errorf("it does not say which versions there are, or what to do: %v, %q", err, fault.HintOf(err))
 			}
 		})
 	}

@@ -224,6 +224,9 @@ func refusal(err error) error {
 		}
 		return out
 	}
+	if e.Code() == connect.CodeUnimplemented {
+		return fault.Hint(fmt.Errorf("the provider does not know this call: %s", Clean(e.Message())), "its software is older than this program, or newer by a version that left the call out: update the older of the two")
+	}
 	if cutOff(e) {
 		return fault.Hint(fmt.Errorf("%w: %s", ErrUnreachable, Clean(e.Message())), "check the provider's address and this machine's network, then run the command again")
 	}

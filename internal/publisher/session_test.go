@@ -7,10 +7,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
 
+	"github.com/apocryph/apocryph/internal/fault"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/gen/providerv1/providerv1connect"
 )
@@ -58,5 +60,39 @@ func TestABrokenStreamIsNoAnswer(t *testing.T) {
 				t.Errorf("%v is taken for %v", stream.Err(), got)
 			}
 		})
+	}
+}
+
+// old is a provider of another version: it knows none of the calls, or answers with codes that this program does not know.
+type old struct {
+	providerv1connect.UnimplementedProviderServiceHandler
+}
+
+func (old) Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error) {
+	err := connect.NewError(connect.CodeFailedPrecondition, errors.New("the moon is full"))
+	d, derr := connect.NewErrorDetail(&providerv1.ErrorInfo{Reason: 9999, Hint: "wait a week"})
+	if derr != nil {
+		return nil, derr
+	}
+	err.AddDetail(d)
+	return nil, err
+}
+
+func TestAProviderOfAnotherVersion(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle(providerv1connect.NewProviderServiceHandler(old{}))
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	client := providerv1connect.NewProviderServiceClient(server.Client(), server.URL)
+
+	_, err := client.Stop(t.Context(), &providerv1.StopRequest{})
+	got := refusal(err)
+	if errors.Is(got, ErrUnreachable) || !strings.Contains(got.Error(), "does not know this call") || !strings.Contains(fault.HintOf(got), "update the older") {
+		t.Errorf("a call that it doesn't know is told as: %v; %s", got, fault.HintOf(got))
+	}
+	_, err = client.Bill(t.Context(), &providerv1.BillRequest{})
+	got = refusal(err)
+	if got.Error() != "the provider refused: the moon is full" || fault.HintOf(got) != "wait a week" || fault.ReasonOf(got) != 9999 {
+		t.Errorf("a reason that we don't know is told as: %v; %s; %d", got, fault.HintOf(got), fault.ReasonOf(got))
 	}
 }
