@@ -58,6 +58,7 @@ lint: $(LINT) $(BUF) ## Run the linters.
 	$(LINT) run ./...
 	cd devnet && ../$(LINT) run --config ../.golangci.yaml ./...
 	$(BUF) lint
+	$(BUF) breaking --against proto/promised.binpb
 	contracts/lint.sh
 
 generate: $(BUF) ## Make again what is generated: wire, kinds, bindings, tables, dependency lists.
