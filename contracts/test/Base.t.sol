@@ -14,7 +14,8 @@ import {
     Status,
     Terms
 } from "../src/interfaces/IChannels.sol";
-import {Vm, vm} from "./Vm.sol";
+import {vm} from "./Vm.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 
 /// @notice The world of every test: a contract, a token, a publisher with money who approved it, a provider and a
 /// signer.
@@ -26,6 +27,10 @@ abstract contract Base {
     uint88 internal constant CAP = 100;
     uint40 internal constant WINDOW = 1 days;
     uint40 internal constant NOTICE = 2 hours;
+
+    // Where the contract keeps its two mappings, after the two strings of OpenZeppelin's EIP712.
+    uint256 internal constant CHANNELS_SLOT = 2;
+    uint256 internal constant CREDIT_SLOT = 3;
 
     Channels internal channels;
     TestToken internal token;
@@ -130,14 +135,24 @@ abstract contract Base {
 
     /// @dev A permit by the publisher for `amount`, good until now.
     function permitOf(uint256 amount) internal view returns (Permit memory) {
+        return permitBy(PUBLISHER_KEY, token, amount);
+    }
+
+    /// @dev A permit by the owner of a key for `amount` of a token, good until now.
+    function permitBy(uint256 key, IERC20Permit coin, uint256 amount) internal view returns (Permit memory) {
         bytes32 typehash =
             keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
-        bytes32 content = keccak256(
-            abi.encode(typehash, publisher, address(channels), amount, token.nonces(publisher), block.timestamp)
-        );
-        bytes32 digest = keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), content));
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(PUBLISHER_KEY, digest);
+        address owner = vm.addr(key);
+        bytes32 content =
+            keccak256(abi.encode(typehash, owner, address(channels), amount, coin.nonces(owner), block.timestamp));
+        bytes32 digest = keccak256(abi.encodePacked("\x19\x01", coin.DOMAIN_SEPARATOR(), content));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
         return Permit({deadline: block.timestamp, v: v, r: r, s: s});
+    }
+
+    /// @dev The one slot of a channel.
+    function slotOf(ChannelId id) internal pure returns (bytes32) {
+        return keccak256(abi.encode(id, CHANNELS_SLOT));
     }
 
     function assertEq(uint256 got, uint256 want, string memory what) internal pure {

@@ -2,7 +2,27 @@
 pragma solidity 0.8.37;
 
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
+/// @notice A token with permit that returns false for transfers to whom it refuses.
+contract Refusing is ERC20Permit {
+    mapping(address => bool) private refused;
+
+    constructor() ERC20("Refusing", "R") ERC20Permit("Refusing") {}
+
+    function mint(address account, uint256 amount) external {
+        _mint(account, amount);
+    }
+
+    function refuse(address account, bool value) external {
+        refused[account] = value;
+    }
+
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        return !refused[to] && super.transfer(to, amount);
+    }
+}
 
 /// @notice A token that refuses to move money to the addresses on its list.
 contract Blocklisting is ERC20 {

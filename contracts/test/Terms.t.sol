@@ -100,7 +100,7 @@ contract TermsTest is Base {
             packed |= vm.parseJsonUint(json, string.concat(key, ".claimed")) << 88;
             packed |= vm.parseJsonUint(json, string.concat(key, ".spentUntil")) << 176;
             packed |= vm.parseJsonUint(json, string.concat(key, ".noticeEnd")) << 216;
-            vm.store(address(channels), keccak256(abi.encode(id, uint256(2))), bytes32(packed));
+            vm.store(address(channels), slotOf(id), bytes32(packed));
             token.mint(address(channels), vm.parseJsonUint(json, string.concat(key, ".deposited")));
             vm.warp(vm.parseJsonUint(json, string.concat(key, ".now")));
 
