@@ -72,6 +72,10 @@ func bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, 
 	if u.Voucher != nil && u.Voucher.Channel == app.Spec.Channel {
 		b.Vouchered = u.Voucher.Total
 	}
+	// What the signature is worth is the reader's to check: it needs nobody's word.
+	if r := u.Release; r != nil && r.Channel == app.Spec.Channel {
+		b.Release = &providerv1.Release{Channel: b.Channel, Total: r.Total, Signature: r.Signature}
+	}
 	if u.AccruedTo != nil {
 		b.AccruedTo = uint64(max(u.AccruedTo.Unix(), 0))
 	}

@@ -3,6 +3,8 @@
 package gateway
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,5 +67,34 @@ func TestBillBeforeTheMeter(t *testing.T) {
 	b, err := (server{w.g}).Bill(w.as(w.publisher), &providerv1.BillRequest{App: id[:]})
 	if err != nil || b.Owed != "0" || b.Final {
 		t.Errorf("got %v, %v", b, err)
+	}
+}
+
+func TestBillCarriesTheRelease(t *testing.T) {
+	w := newWorld(t)
+	app := w.accept(nil)
+	of := func(id string) *v1alpha1.Voucher {
+		return &v1alpha1.Voucher{Channel: id, Total: "44", Signature: []byte{1, 2}}
+	}
+	for what, c := range map[string]struct {
+		release *v1alpha1.Voucher
+		want    string
+	}{
+		"none is signed":           {nil, ""},
+		"of the app's channel":     {of(app.Spec.Channel), "44"},
+		"of a channel from before": {of("0x" + strings.Repeat("0", 64)), ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			b, err := bill(app, v1alpha1.UsageStatus{Release: c.release})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := b.Release.GetTotal(); got != c.want {
+				t.Errorf("got a release of %q, want %q", got, c.want)
+			}
+			if c.want != "" && (!bytes.Equal(b.Release.Signature, []byte{1, 2}) || !bytes.Equal(b.Release.Channel, b.Channel)) {
+				t.Errorf("got %v", b.Release)
+			}
+		})
 	}
 }

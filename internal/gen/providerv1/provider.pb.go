@@ -1062,6 +1062,8 @@ type BillResponse struct {
 	Hourly string `protobuf:"bytes,13,opt,name=hourly,proto3" json:"hourly,omitempty"`
 	// Seconds until the deposit is used up at the present rate; absent when nothing runs.
 	RunwaySeconds *uint64 `protobuf:"varint,14,opt,name=runway_seconds,json=runwaySeconds,proto3,oneof" json:"runway_seconds,omitempty"`
+	// The release of the app's channel once the enclave has signed it, so that its publisher can submit it when the provider does not.
+	Release       *Release `protobuf:"bytes,15,opt,name=release,proto3" json:"release,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1194,6 +1196,75 @@ func (x *BillResponse) GetRunwaySeconds() uint64 {
 	return 0
 }
 
+func (x *BillResponse) GetRelease() *Release {
+	if x != nil {
+		return x.Release
+	}
+	return nil
+}
+
+// Release is the consent of a channel's signer to close it at a final total. Whoever has it can submit it to the contract.
+type Release struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Channel []byte                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Decimal base units.
+	Total         string `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
+	Signature     []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Release) Reset() {
+	*x = Release{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Release) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Release) ProtoMessage() {}
+
+func (x *Release) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Release.ProtoReflect.Descriptor instead.
+func (*Release) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Release) GetChannel() []byte {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *Release) GetTotal() string {
+	if x != nil {
+		return x.Total
+	}
+	return ""
+}
+
+func (x *Release) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 type StopRequest struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
 	Statement     *orderv1.SignedStatement `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -1203,7 +1274,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1286,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +1299,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{17}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StopRequest) GetStatement() *orderv1.SignedStatement {
@@ -1247,7 +1318,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1330,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1343,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{18}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StopResponse) GetStatus() *AppStatus {
@@ -1301,7 +1372,7 @@ type AppStatus struct {
 
 func (x *AppStatus) Reset() {
 	*x = AppStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1384,7 @@ func (x *AppStatus) String() string {
 func (*AppStatus) ProtoMessage() {}
 
 func (x *AppStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1397,7 @@ func (x *AppStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppStatus.ProtoReflect.Descriptor instead.
 func (*AppStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{19}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AppStatus) GetApp() []byte {
@@ -1413,7 +1484,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1496,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1509,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{20}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Condition) GetType() string {
@@ -1490,7 +1561,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1573,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1586,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{21}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -1602,7 +1673,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x04line\x18\x02 \x01(\fR\x04line\x12\x12\n" +
 	"\x04time\x18\x03 \x01(\x04R\x04time\"\x1f\n" +
 	"\vBillRequest\x12\x10\n" +
-	"\x03app\x18\x01 \x01(\fR\x03app\"\x95\x04\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\"\xce\x04\n" +
 	"\fBillResponse\x121\n" +
 	"\x06tariff\x18\x01 \x01(\v2\x19.apocryph.order.v1.TariffR\x06tariff\x12*\n" +
 	"\x11cpu_milli_seconds\x18\x02 \x01(\tR\x0fcpuMilliSeconds\x12.\n" +
@@ -1619,8 +1690,13 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"accrued_to\x18\v \x01(\x04R\taccruedTo\x12\x14\n" +
 	"\x05final\x18\f \x01(\bR\x05final\x12\x16\n" +
 	"\x06hourly\x18\r \x01(\tR\x06hourly\x12*\n" +
-	"\x0erunway_seconds\x18\x0e \x01(\x04H\x00R\rrunwaySeconds\x88\x01\x01B\x11\n" +
-	"\x0f_runway_seconds\"O\n" +
+	"\x0erunway_seconds\x18\x0e \x01(\x04H\x00R\rrunwaySeconds\x88\x01\x01\x127\n" +
+	"\arelease\x18\x0f \x01(\v2\x1d.apocryph.provider.v1.ReleaseR\areleaseB\x11\n" +
+	"\x0f_runway_seconds\"W\n" +
+	"\aRelease\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\fR\achannel\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\tR\x05total\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"O\n" +
 	"\vStopRequest\x12@\n" +
 	"\tstatement\x18\x01 \x01(\v2\".apocryph.order.v1.SignedStatementR\tstatement\"G\n" +
 	"\fStopResponse\x127\n" +
@@ -1719,7 +1795,7 @@ func file_apocryph_provider_v1_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_provider_v1_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(Reason)(0),                     // 0: apocryph.provider.v1.Reason
 	(Phase)(0),                      // 1: apocryph.provider.v1.Phase
@@ -1740,58 +1816,60 @@ var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(*LogsResponse)(nil),            // 16: apocryph.provider.v1.LogsResponse
 	(*BillRequest)(nil),             // 17: apocryph.provider.v1.BillRequest
 	(*BillResponse)(nil),            // 18: apocryph.provider.v1.BillResponse
-	(*StopRequest)(nil),             // 19: apocryph.provider.v1.StopRequest
-	(*StopResponse)(nil),            // 20: apocryph.provider.v1.StopResponse
-	(*AppStatus)(nil),               // 21: apocryph.provider.v1.AppStatus
-	(*Condition)(nil),               // 22: apocryph.provider.v1.Condition
-	(*ServiceStatus)(nil),           // 23: apocryph.provider.v1.ServiceStatus
-	(*manifestv1.Manifest)(nil),     // 24: apocryph.manifest.v1.Manifest
-	(*orderv1.SignedQuote)(nil),     // 25: apocryph.order.v1.SignedQuote
-	(*orderv1.SignedStatement)(nil), // 26: apocryph.order.v1.SignedStatement
-	(*orderv1.Terms)(nil),           // 27: apocryph.order.v1.Terms
-	(*orderv1.Tariff)(nil),          // 28: apocryph.order.v1.Tariff
+	(*Release)(nil),                 // 19: apocryph.provider.v1.Release
+	(*StopRequest)(nil),             // 20: apocryph.provider.v1.StopRequest
+	(*StopResponse)(nil),            // 21: apocryph.provider.v1.StopResponse
+	(*AppStatus)(nil),               // 22: apocryph.provider.v1.AppStatus
+	(*Condition)(nil),               // 23: apocryph.provider.v1.Condition
+	(*ServiceStatus)(nil),           // 24: apocryph.provider.v1.ServiceStatus
+	(*manifestv1.Manifest)(nil),     // 25: apocryph.manifest.v1.Manifest
+	(*orderv1.SignedQuote)(nil),     // 26: apocryph.order.v1.SignedQuote
+	(*orderv1.SignedStatement)(nil), // 27: apocryph.order.v1.SignedStatement
+	(*orderv1.Terms)(nil),           // 28: apocryph.order.v1.Terms
+	(*orderv1.Tariff)(nil),          // 29: apocryph.order.v1.Tariff
 }
 var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	0,  // 0: apocryph.provider.v1.ErrorInfo.reason:type_name -> apocryph.provider.v1.Reason
-	24, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	25, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
-	24, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	26, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	27, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
-	25, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
-	21, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	21, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	21, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	21, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
-	28, // 11: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
-	26, // 12: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	21, // 13: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	1,  // 14: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
-	22, // 15: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
-	23, // 16: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
-	3,  // 17: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
-	5,  // 18: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
-	7,  // 19: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
-	9,  // 20: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
-	11, // 21: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
-	13, // 22: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
-	15, // 23: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
-	17, // 24: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
-	19, // 25: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
-	4,  // 26: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
-	6,  // 27: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
-	8,  // 28: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
-	10, // 29: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
-	12, // 30: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
-	14, // 31: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
-	16, // 32: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
-	18, // 33: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
-	20, // 34: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
-	26, // [26:35] is the sub-list for method output_type
-	17, // [17:26] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	25, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	26, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
+	25, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	27, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	28, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
+	26, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
+	22, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	22, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	22, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	22, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
+	29, // 11: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
+	19, // 12: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
+	27, // 13: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	22, // 14: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	1,  // 15: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
+	23, // 16: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
+	24, // 17: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
+	3,  // 18: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
+	5,  // 19: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
+	7,  // 20: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
+	9,  // 21: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
+	11, // 22: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
+	13, // 23: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
+	15, // 24: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
+	17, // 25: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
+	20, // 26: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
+	4,  // 27: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
+	6,  // 28: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
+	8,  // 29: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
+	10, // 30: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
+	12, // 31: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
+	14, // 32: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
+	16, // 33: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
+	18, // 34: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
+	21, // 35: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
+	27, // [27:36] is the sub-list for method output_type
+	18, // [18:27] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_provider_v1_provider_proto_init() }
@@ -1806,7 +1884,7 @@ func file_apocryph_provider_v1_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_provider_v1_provider_proto_rawDesc), len(file_apocryph_provider_v1_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
