@@ -10,7 +10,7 @@ DEVNET  := $(BIN)/devnet
 BUF     := tools/node_modules/@bufbuild/buf-linux-x64/bin/buf
 LINT    := $(BIN)/golangci-lint
 # What make generate writes.
-GENERATED := internal/gen api deploy/chart/crds contracts/abi docs/guide cmd/apocryph/deps.txt cmd/apocryphd/deps.txt
+GENERATED := internal/gen api deploy/chart/kinds contracts/abi docs/guide cmd/apocryph/deps.txt cmd/apocryphd/deps.txt
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
 
@@ -63,7 +63,7 @@ lint: $(LINT) $(BUF) ## Run the linters.
 
 generate: $(BUF) ## Make again what is generated: wire, kinds, bindings, tables, dependency lists.
 	$(BUF) generate
-	cd tools && go tool controller-gen object:headerFile=/dev/null crd paths=../api/... output:crd:dir=../deploy/chart/crds
+	cd tools && go tool controller-gen object:headerFile=/dev/null crd paths=../api/... output:crd:dir=../deploy/chart/kinds
 	contracts/generate.sh
 	go generate ./...
 	for b in apocryph apocryphd; do go list -deps -f '{{with .Module}}{{.Path}}{{end}}' ./cmd/$$b | sed '/^$$/d' | LC_ALL=C sort -u > cmd/$$b/deps.txt; done

@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 // converters know the lists of App.status that several writers share, as the API server does from the CRD.
 func converters(t *testing.T) []managedfields.TypeConverter {
 	t.Helper()
-	raw, err := os.ReadFile("../../deploy/chart/crds/apocryph.network_apps.yaml")
+	raw, err := os.ReadFile("../../deploy/chart/kinds/apocryph.network_apps.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
