@@ -63,9 +63,12 @@ func SaveKeystore(path, passphrase string, key *ecdsa.PrivateKey, o KeystoreOpti
 
 // OpenKeystore returns the key of a wallet file, or ErrPassphrase or ErrKeystore.
 func OpenKeystore(path, passphrase string) (*ecdsa.PrivateKey, error) {
-	content, err := os.ReadFile(path)
+	content, err := readKeystore(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading wallet file: %w", err)
+		return nil, err
+	}
+	if err := checkKeystore(content); err != nil {
+		return nil, fmt.Errorf("opening wallet file %s: %w: %w", path, ErrKeystore, err)
 	}
 	key, err := keystore.DecryptKey(content, passphrase)
 	if errors.Is(err, keystore.ErrDecrypt) {
@@ -79,9 +82,9 @@ func OpenKeystore(path, passphrase string) (*ecdsa.PrivateKey, error) {
 
 // KeystoreAddress returns the address that a wallet file says it is of, which takes no passphrase and is not proven.
 func KeystoreAddress(path string) (common.Address, error) {
-	content, err := os.ReadFile(path)
+	content, err := readKeystore(path)
 	if err != nil {
-		return common.Address{}, fmt.Errorf("reading wallet file: %w", err)
+		return common.Address{}, err
 	}
 	var file struct {
 		Address string `json:"address"`
