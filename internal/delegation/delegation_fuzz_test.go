@@ -102,6 +102,9 @@ func FuzzVerify(f *testing.F) {
 		if !slices.ContainsFunc(signed, func(o *orderv1.SignedDelegation) bool { return proto.Equal(o.Delegation, s.Delegation) }) {
 			t.Errorf("%x carries what nobody signed", raw)
 		}
+		if len(s.ProtoReflect().GetUnknown()) > 0 {
+			t.Error("it verifies with a field that nobody knows")
+		}
 		again, err := proto.MarshalOptions{Deterministic: true}.Marshal(&s)
 		if err != nil || len(again) > 4096 {
 			t.Errorf("what verifies takes %d bytes, %v", len(again), err)
@@ -168,6 +171,9 @@ func FuzzVerifyStatement(f *testing.F) {
 		got.Delegation = delegation.Delegation{}
 		if !slices.ContainsFunc(said, func(d delegation.Statement) bool { return cmp.Equal(d, got) }) || by.Publisher != b.given.Publisher {
 			t.Errorf("%x verifies as %+v, which nobody signed", raw, got)
+		}
+		if len(s.ProtoReflect().GetUnknown()) > 0 {
+			t.Error("it verifies with a field that nobody knows")
 		}
 		again, err := proto.MarshalOptions{Deterministic: true}.Marshal(&s)
 		if err != nil || len(again) > 8192 {

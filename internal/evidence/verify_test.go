@@ -93,13 +93,18 @@ func newRoots(t *testing.T, now time.Time) roots {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	r := newRoots(t, now)
+	w := plainWorld()
+	r := newRoots(t, w.now)
 	accept := r.one.Accept(1337)
+	w.device, w.other, w.policy.Simulator = device{Device: r.one, key: r.key}, r.other, &accept
+	return w
+}
+
+// plainWorld is a world before it has a device.
+func plainWorld() world {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	w := world{
-		device: device{Device: r.one, key: r.key},
-		other:  r.other,
-		nonce:  bytes.Repeat([]byte{7}, evidence.NonceSize),
+		nonce: bytes.Repeat([]byte{7}, evidence.NonceSize),
 		claims: evidence.Claims{
 			Role:     evidence.RoleProvider,
 			Provider: common.Address{1},
@@ -112,12 +117,11 @@ func newWorld(t *testing.T) world {
 		madeAt: now,
 	}
 	w.policy = evidence.Policy{
-		ChainID:   1337,
-		Contract:  w.claims.Contract,
-		Peer:      w.claims.Peer,
-		Provider:  w.claims.Provider,
-		Hardware:  snp.Verifier{},
-		Simulator: &accept,
+		ChainID:  1337,
+		Contract: w.claims.Contract,
+		Peer:     w.claims.Peer,
+		Provider: w.claims.Provider,
+		Hardware: snp.Verifier{},
 	}
 	return w
 }

@@ -25,6 +25,7 @@ const (
 	// idInHost is how much of the app id a default host has: 50 bits, so nobody guesses it before it is known.
 	idInHost = 10
 	maxLabel = 63
+	punycode = "xn--"
 )
 
 // reservedHosts are labels that an app user could take for the provider's own.
@@ -44,7 +45,7 @@ func checkHostForm(m *manifestv1.Manifest) error {
 	switch {
 	case host == "":
 		return nil
-	case !manifest.LooksLikeLabel(host) || strings.HasPrefix(host, "xn--"):
+	case !manifest.LooksLikeLabel(host) || strings.HasPrefix(host, punycode):
 		err := refuse(providerv1.Reason_REASON_HOST_INVALID, "host %.80q is not one label of a-z, 0-9 and inner hyphens", host)
 		return fault.Hint(err, "give only the first part of the name: the provider's domain is added")
 	case slices.Contains(reservedHosts(), host):
@@ -62,7 +63,11 @@ func hostLabel(m *manifestv1.Manifest, id delegation.AppID) string {
 	if m.Http.Host != "" {
 		return m.Http.Host
 	}
-	name := m.Name[:min(len(m.Name), maxLabel-idInHost-1)]
+	name := m.Name
+	if strings.HasPrefix(name, punycode) {
+		name = "app-" + name // else browsers would show what it decodes to
+	}
+	name = name[:min(len(name), maxLabel-idInHost-1)]
 	return strings.TrimRight(name, "-") + "-" + id.String()[:idInHost]
 }
 

@@ -68,6 +68,9 @@ func FuzzVerify(f *testing.F) {
 		if !proto.Equal(got, q) || !bytes.Equal(s.Quote, signed.Quote) {
 			t.Errorf("%x verifies as %v, which nobody signed", raw, got)
 		}
+		if len(s.ProtoReflect().GetUnknown()) > 0 {
+			t.Error("it verifies with a field that nobody knows")
+		}
 		if again, err := proto.Marshal(&s); err != nil || len(again) > 17<<10 {
 			t.Errorf("what verifies takes %d bytes, %v", len(again), err)
 		}
