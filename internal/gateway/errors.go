@@ -73,7 +73,7 @@ func codeOf(r fault.Reason) connect.Code {
 		providerv1.Reason_REASON_HOST_INVALID, providerv1.Reason_REASON_QUOTE_INVALID, providerv1.Reason_REASON_CHANNEL_TERMS,
 		providerv1.Reason_REASON_IMAGE_INVALID, providerv1.Reason_REASON_BAD_REQUEST:
 		return connect.CodeInvalidArgument
-	case providerv1.Reason_REASON_CHAIN_UNSEEN:
+	case providerv1.Reason_REASON_CHAIN_UNSEEN, providerv1.Reason_REASON_PROVIDER_UNFIT:
 		return connect.CodeUnavailable
 	case providerv1.Reason_REASON_TOO_MANY_REQUESTS:
 		return connect.CodeResourceExhausted

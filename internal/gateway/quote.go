@@ -47,6 +47,11 @@ func (s server) Quote(ctx context.Context, r *providerv1.QuoteRequest) (*provide
 	if app != nil && ending(app) {
 		return nil, refuse(providerv1.Reason_REASON_APP_ENDED, "app %s has ended", id)
 	}
+	if app == nil {
+		if err := g.checkFit(ctx); err != nil {
+			return nil, err
+		}
+	}
 	label := g.labelFor(r.Manifest, app, id)
 	if err := g.checkHostFree(ctx, id, label); err != nil {
 		return nil, err

@@ -267,7 +267,7 @@ func retryable(err error) bool {
 	switch fault.ReasonOf(err) {
 	case providerv1.Reason_REASON_UNSPECIFIED, providerv1.Reason_REASON_INTERNAL, providerv1.Reason_REASON_CHAIN_UNSEEN,
 		providerv1.Reason_REASON_TOO_MANY_REQUESTS, providerv1.Reason_REASON_CHANNEL_NOT_FOUND, providerv1.Reason_REASON_IMAGE_MISSING,
-		providerv1.Reason_REASON_DELEGATION_EXPIRED, providerv1.Reason_REASON_STATEMENT_STALE:
+		providerv1.Reason_REASON_DELEGATION_EXPIRED, providerv1.Reason_REASON_STATEMENT_STALE, providerv1.Reason_REASON_PROVIDER_UNFIT:
 		return true
 	default:
 		return false

@@ -64,6 +64,8 @@ const (
 	Reason_REASON_CHAIN_UNSEEN            Reason = 28
 	Reason_REASON_TOO_MANY_REQUESTS       Reason = 29
 	Reason_REASON_BAD_REQUEST             Reason = 30
+	// A required check of the provider's own fails, and it takes no new apps meanwhile; those it has go on.
+	Reason_REASON_PROVIDER_UNFIT Reason = 31
 )
 
 // Enum value maps for Reason.
@@ -100,6 +102,7 @@ var (
 		28: "REASON_CHAIN_UNSEEN",
 		29: "REASON_TOO_MANY_REQUESTS",
 		30: "REASON_BAD_REQUEST",
+		31: "REASON_PROVIDER_UNFIT",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":             0,
@@ -133,6 +136,7 @@ var (
 		"REASON_CHAIN_UNSEEN":            28,
 		"REASON_TOO_MANY_REQUESTS":       29,
 		"REASON_BAD_REQUEST":             30,
+		"REASON_PROVIDER_UNFIT":          31,
 	}
 )
 
@@ -1729,7 +1733,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x05ready\x18\x02 \x01(\rR\x05ready\x12\x16\n" +
 	"\x06wanted\x18\x03 \x01(\rR\x06wanted\x12\x1a\n" +
 	"\brestarts\x18\x04 \x01(\rR\brestarts\x12\x18\n" +
-	"\ablocked\x18\x05 \x01(\tR\ablocked*\xdc\x06\n" +
+	"\ablocked\x18\x05 \x01(\tR\ablocked*\xf7\x06\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x12\x1d\n" +
@@ -1762,7 +1766,8 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x14REASON_IMAGE_INVALID\x10\x1b\x12\x17\n" +
 	"\x13REASON_CHAIN_UNSEEN\x10\x1c\x12\x1c\n" +
 	"\x18REASON_TOO_MANY_REQUESTS\x10\x1d\x12\x16\n" +
-	"\x12REASON_BAD_REQUEST\x10\x1e*\x8e\x01\n" +
+	"\x12REASON_BAD_REQUEST\x10\x1e\x12\x19\n" +
+	"\x15REASON_PROVIDER_UNFIT\x10\x1f*\x8e\x01\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rPHASE_PENDING\x10\x01\x12\x12\n" +
