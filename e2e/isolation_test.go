@@ -19,30 +19,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/e2e/bed"
 )
-
-// deployed is the result of apocryph deploy --json.
-type deployed struct {
-	App     string `json:"app"`
-	Name    string `json:"name"`
-	URL     string `json:"url"`
-	Channel string `json:"channel"`
-}
 
 // A tenant is confined from its first pod on, as seen from inside: each attempt below must fail, and a control shows that the
 // attempt itself works.
 func TestATenantIsConfined(t *testing.T) {
-	d := connect(t)
-	one, two := d.newPerson(t, true), d.newPerson(t, true)
-	var a, b deployed
-	one.mustJSON(&a, "deploy", one.write("compose.yaml", probeFile("")), "--name", "one", "--for", "1h", "--yes")
-	defer one.run("stop", "one", "--yes")
-	two.mustJSON(&b, "deploy", two.write("compose.yaml", probeFile("")), "--name", "two", "--for", "1h", "--yes")
-	defer two.run("stop", "two", "--yes")
+	d := bed.Connect(t)
+	one, two := d.NewPerson(t, true), d.NewPerson(t, true)
+	var a, b bed.Deployed
+	one.MustJSON(&a, "deploy", one.Write("compose.yaml", bed.ProbeFile("")), "--name", "one", "--for", "1h", "--yes")
+	defer one.Run("stop", "one", "--yes")
+	two.MustJSON(&b, "deploy", two.Write("compose.yaml", bed.ProbeFile("")), "--name", "two", "--for", "1h", "--yes")
+	defer two.Run("stop", "two", "--yes")
 
 	ask := func(path string) string {
 		t.Helper()
-		code, body, err := d.get(t.Context(), a.URL+path)
+		code, body, err := d.Get(t.Context(), a.URL+path)
 		if err != nil || code != 200 {
 			t.Fatalf("asking the probe for %s: %d %v\n%s", path, code, err, body)
 		}
@@ -64,7 +57,7 @@ func TestATenantIsConfined(t *testing.T) {
 	})
 	t.Run("it reaches nobody else", func(t *testing.T) {
 		var pods corev1.PodList
-		if err := d.kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(b.App))); err != nil || len(pods.Items) != 1 {
+		if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(b.App))); err != nil || len(pods.Items) != 1 {
 			t.Fatalf("listing the other tenant's pods: %v, %d pods", err, len(pods.Items))
 		}
 		targets := map[string]string{
@@ -76,7 +69,7 @@ func TestATenantIsConfined(t *testing.T) {
 			"the metadata service":       "169.254.169.254:80",
 		}
 		var services corev1.ServiceList
-		if err := d.kube.List(t.Context(), &services, client.InNamespace(systemNamespace)); err != nil {
+		if err := d.Kube.List(t.Context(), &services, client.InNamespace(bed.SystemNamespace)); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range services.Items {
@@ -131,7 +124,7 @@ func TestATenantIsConfined(t *testing.T) {
 	})
 	t.Run("its namespace says so", func(t *testing.T) {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.Namespace(a.App)}}
-		if err := d.kube.Get(t.Context(), client.ObjectKeyFromObject(ns), ns); err != nil {
+		if err := d.Kube.Get(t.Context(), client.ObjectKeyFromObject(ns), ns); err != nil {
 			t.Fatal(err)
 		}
 		if got := ns.Labels["pod-security.kubernetes.io/enforce"]; got != "baseline" && got != "restricted" {
@@ -139,14 +132,14 @@ func TestATenantIsConfined(t *testing.T) {
 		}
 		var quotas corev1.ResourceQuotaList
 		var policies networkingv1.NetworkPolicyList
-		if err := d.kube.List(t.Context(), &quotas, client.InNamespace(ns.Name)); err != nil || len(quotas.Items) == 0 {
+		if err := d.Kube.List(t.Context(), &quotas, client.InNamespace(ns.Name)); err != nil || len(quotas.Items) == 0 {
 			t.Errorf("no ResourceQuota: %v", err)
 		}
-		if err := d.kube.List(t.Context(), &policies, client.InNamespace(ns.Name)); err != nil || len(policies.Items) == 0 {
+		if err := d.Kube.List(t.Context(), &policies, client.InNamespace(ns.Name)); err != nil || len(policies.Items) == 0 {
 			t.Errorf("no NetworkPolicy: %v", err)
 		}
 		var pods corev1.PodList
-		if err := d.kube.List(t.Context(), &pods, client.InNamespace(ns.Name)); err != nil {
+		if err := d.Kube.List(t.Context(), &pods, client.InNamespace(ns.Name)); err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range pods.Items {
@@ -162,21 +155,21 @@ func TestATenantIsConfined(t *testing.T) {
 	})
 	t.Run("its namespace can't be deleted under it, by anyone", func(t *testing.T) {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.Namespace(a.App)}}
-		if err := d.kube.Delete(t.Context(), ns); !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) {
+		if err := d.Kube.Delete(t.Context(), ns); !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) {
 			t.Errorf("deleting it as the cluster's admin: %v", err)
 		}
 		other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-control-"}}
-		if err := errors.Join(d.kube.Create(t.Context(), other), d.kube.Delete(t.Context(), other)); err != nil {
+		if err := errors.Join(d.Kube.Create(t.Context(), other), d.Kube.Delete(t.Context(), other)); err != nil {
 			t.Errorf("control: deleting another namespace: %v", err)
 		}
 	})
 	t.Run("another publisher's app is none of its business", func(t *testing.T) {
 		for _, args := range [][]string{{"status", b.App}, {"logs", b.App}, {"bill", b.App}, {"stop", b.App, "--yes"}} {
-			if r := one.run(args...); r.code == 0 {
+			if r := one.Run(args...); r.Code == 0 {
 				t.Errorf("apocryph %s worked", strings.Join(args, " "))
 			}
 		}
-		if phase := d.apps(t)[b.App].Status.Phase; phase != v1alpha1.PhaseReady {
+		if phase := d.Apps(t)[b.App].Status.Phase; phase != v1alpha1.PhaseReady {
 			t.Errorf("the other app is %s after that", phase)
 		}
 	})

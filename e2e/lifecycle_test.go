@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/e2e/bed"
 )
 
 // receipt is the result of apocryph stop --json.
@@ -25,17 +26,17 @@ type receipt struct {
 
 // An app from its order to its end, with an update, a crash of every part of the provider, and a deploy that was cut short.
 func TestAnAppLives(t *testing.T) {
-	d := connect(t)
-	p := d.newPerson(t, true)
-	before := d.balance(t, p.address())
-	file := p.write("compose.yaml", probeFile(""))
-	var app deployed
-	p.mustJSON(&app, "deploy", file, "--name", "life", "--for", "1h", "--yes")
+	d := bed.Connect(t)
+	p := d.NewPerson(t, true)
+	before := d.Balance(t, p.Address())
+	file := p.Write("compose.yaml", bed.ProbeFile(""))
+	var app bed.Deployed
+	p.MustJSON(&app, "deploy", file, "--name", "life", "--for", "1h", "--yes")
 
 	answers := func(t *testing.T) {
 		t.Helper()
-		eventually(t, "the app answers", func() error {
-			code, body, err := d.get(t.Context(), app.URL)
+		bed.Eventually(t, "the app answers", func() error {
+			code, body, err := d.Get(t.Context(), app.URL)
 			if err != nil || code != 200 || !strings.Contains(body, "probe") {
 				return fmt.Errorf("%d %w %s", code, err, body)
 			}
@@ -45,7 +46,7 @@ func TestAnAppLives(t *testing.T) {
 	uid := func(t *testing.T) string {
 		t.Helper()
 		var pods corev1.PodList
-		if err := d.kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app.App))); err != nil {
+		if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app.App))); err != nil {
 			t.Fatal(err)
 		}
 		var ids []string
@@ -58,16 +59,16 @@ func TestAnAppLives(t *testing.T) {
 	t.Run("it answers by host name", answers)
 	first := uid(t)
 	t.Run("the same order again changes nothing", func(t *testing.T) {
-		var again deployed
-		p.mustJSON(&again, "deploy", file, "--name", "life", "--for", "1h", "--yes")
+		var again bed.Deployed
+		p.MustJSON(&again, "deploy", file, "--name", "life", "--for", "1h", "--yes")
 		if again != app || uid(t) != first {
 			t.Errorf("%+v and pods %s, want %+v and %s", again, uid(t), app, first)
 		}
 	})
 	t.Run("an update keeps id, URL and channel", func(t *testing.T) {
-		p.write("compose.yaml", strings.Replace(probeFile(""), "    cpus: 0.1\n", "    cpus: 0.1\n    environment: {VERSION: \"2\"}\n", 1))
-		var updated deployed
-		p.mustJSON(&updated, "deploy", file, "--name", "life", "--for", "1h", "--yes")
+		p.Write("compose.yaml", strings.Replace(bed.ProbeFile(""), "    cpus: 0.1\n", "    cpus: 0.1\n    environment: {VERSION: \"2\"}\n", 1))
+		var updated bed.Deployed
+		p.MustJSON(&updated, "deploy", file, "--name", "life", "--for", "1h", "--yes")
 		if updated != app {
 			t.Errorf("%+v, want %+v", updated, app)
 		}
@@ -77,31 +78,31 @@ func TestAnAppLives(t *testing.T) {
 		answers(t)
 	})
 	t.Run("it is listed, shown, and its lines are read", func(t *testing.T) {
-		if out := p.must("ls"); !strings.Contains(out, "life") {
+		if out := p.Must("ls"); !strings.Contains(out, "life") {
 			t.Errorf("ls does not list it:\n%s", out)
 		}
-		if out := p.must("status", "life"); !strings.Contains(out, "Ready") {
+		if out := p.Must("status", "life"); !strings.Contains(out, "Ready") {
 			t.Errorf("status is not Ready:\n%s", out)
 		}
-		if out := p.must("logs", "life"); !strings.Contains(out, "probe: listening") {
+		if out := p.Must("logs", "life"); !strings.Contains(out, "probe: listening") {
 			t.Errorf("logs:\n%s", out)
 		}
 	})
 	t.Run("any part of the provider can be killed and the app goes on", func(t *testing.T) {
 		running := uid(t)
 		var pods corev1.PodList
-		if err := d.kube.List(t.Context(), &pods, client.InNamespace(systemNamespace)); err != nil {
+		if err := d.Kube.List(t.Context(), &pods, client.InNamespace(bed.SystemNamespace)); err != nil {
 			t.Fatal(err)
 		}
 		for _, pod := range pods.Items {
-			if err := d.kube.Delete(t.Context(), &pod); err != nil {
+			if err := d.Kube.Delete(t.Context(), &pod); err != nil {
 				t.Fatal(err)
 			}
 		}
 		answers(t)
-		eventually(t, "the provider is back", func() error {
-			if r := p.run("status", "life"); r.code != 0 {
-				return fmt.Errorf("%s", r.stderr)
+		bed.Eventually(t, "the provider is back", func() error {
+			if r := p.Run("status", "life"); r.Code != 0 {
+				return fmt.Errorf("%s", r.Stderr)
 			}
 			return nil
 		})
@@ -111,8 +112,8 @@ func TestAnAppLives(t *testing.T) {
 	})
 	t.Run("stopping returns the rest to the unit", func(t *testing.T) {
 		var r receipt
-		p.mustJSON(&r, "stop", "life", "--yes")
-		after := d.balance(t, p.address())
+		p.MustJSON(&r, "stop", "life", "--yes")
+		after := d.Balance(t, p.Address())
 		var claimed, refunded, deposited int64
 		if _, err := fmt.Sscan(r.Claimed+" "+r.Refunded+" "+r.Deposited, &claimed, &refunded, &deposited); err != nil {
 			t.Fatal(err)
@@ -126,9 +127,9 @@ func TestAnAppLives(t *testing.T) {
 		}
 	})
 	t.Run("nothing of it is left", func(t *testing.T) {
-		eventually(t, "the namespace is gone", func() error {
+		bed.Eventually(t, "the namespace is gone", func() error {
 			ns := &corev1.Namespace{}
-			err := d.kube.Get(t.Context(), client.ObjectKey{Name: v1alpha1.Namespace(app.App)}, ns)
+			err := d.Kube.Get(t.Context(), client.ObjectKey{Name: v1alpha1.Namespace(app.App)}, ns)
 			if client.IgnoreNotFound(err) != nil {
 				return err
 			}
@@ -138,8 +139,8 @@ func TestAnAppLives(t *testing.T) {
 			return nil
 		})
 		var volumes corev1.PersistentVolumeList
-		eventually(t, "the volumes are gone", func() error {
-			if err := d.kube.List(t.Context(), &volumes); err != nil {
+		bed.Eventually(t, "the volumes are gone", func() error {
+			if err := d.Kube.List(t.Context(), &volumes); err != nil {
 				return err
 			}
 			for _, v := range volumes.Items {
@@ -149,7 +150,7 @@ func TestAnAppLives(t *testing.T) {
 			}
 			return nil
 		})
-		if code, _, err := d.get(t.Context(), app.URL); err != nil || code == 200 {
+		if code, _, err := d.Get(t.Context(), app.URL); err != nil || code == 200 {
 			t.Errorf("its host still answers %d (%v)", code, err)
 		}
 	})
@@ -157,14 +158,14 @@ func TestAnAppLives(t *testing.T) {
 
 // Killed at any moment, the same command goes on: one app, one channel, one deposit.
 func TestADeployCutShortGoesOn(t *testing.T) {
-	d := connect(t)
-	p := d.newPerson(t, true)
-	before := d.balance(t, p.address())
-	file := p.write("compose.yaml", probeFile(""))
+	d := bed.Connect(t)
+	p := d.NewPerson(t, true)
+	before := d.Balance(t, p.Address())
+	file := p.Write("compose.yaml", bed.ProbeFile(""))
 	args := []string{"deploy", file, "--name", "cut", "--for", "1h", "--yes", "--json"}
 	for _, step := range []string{"open", "push", "apply"} {
-		cmd := exec.CommandContext(t.Context(), filepath.Join(p.root, "build", "bin", "apocryph"), args...)
-		cmd.Env, cmd.Dir = p.env, p.home
+		cmd := exec.CommandContext(t.Context(), filepath.Join(p.Root, "build", "bin", "apocryph"), args...)
+		cmd.Env, cmd.Dir = p.Shell, p.Home
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -184,17 +185,17 @@ func TestADeployCutShortGoesOn(t *testing.T) {
 		_ = cmd.Wait()
 		t.Logf("killed at %s after\n%s", step, seen)
 	}
-	var app deployed
-	p.mustJSON(&app, args[:len(args)-1]...)
+	var app bed.Deployed
+	p.MustJSON(&app, args[:len(args)-1]...)
 	var r receipt
-	p.mustJSON(&r, "stop", "cut", "--yes")
-	spent, err := before.Sub(d.balance(t, p.address()))
+	p.MustJSON(&r, "stop", "cut", "--yes")
+	spent, err := before.Sub(d.Balance(t, p.Address()))
 	if err != nil || spent.String() != r.Claimed {
 		t.Errorf("the wallet is short of %s (%v), claimed is %s: money is stuck somewhere", spent, err, r.Claimed)
 	}
 	n := 0
-	for _, a := range d.apps(t) {
-		if strings.EqualFold(a.Spec.Publisher, p.address().Hex()) {
+	for _, a := range d.Apps(t) {
+		if strings.EqualFold(a.Spec.Publisher, p.Address().Hex()) {
 			n++
 		}
 	}

@@ -14,35 +14,36 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/e2e/bed"
 )
 
 // Who can write to the cluster's API can stop an app, not change what runs or who is paid.
 func TestAWriterOfTheClusterChangesNothingThatRuns(t *testing.T) {
-	d := connect(t)
-	p := d.newPerson(t, true)
-	before := d.balance(t, p.address())
-	var app deployed
-	p.mustJSON(&app, "deploy", p.write("compose.yaml", probeFile("")), "--name", "tampered", "--for", "1h", "--yes")
-	defer p.run("stop", "tampered", "--yes")
+	d := bed.Connect(t)
+	p := d.NewPerson(t, true)
+	before := d.Balance(t, p.Address())
+	var app bed.Deployed
+	p.MustJSON(&app, "deploy", p.Write("compose.yaml", bed.ProbeFile("")), "--name", "tampered", "--for", "1h", "--yes")
+	defer p.Run("stop", "tampered", "--yes")
 	pods := func() string {
 		var list corev1.PodList
-		if err := d.kube.List(t.Context(), &list, client.InNamespace(v1alpha1.Namespace(app.App))); err != nil || len(list.Items) != 1 {
+		if err := d.Kube.List(t.Context(), &list, client.InNamespace(v1alpha1.Namespace(app.App))); err != nil || len(list.Items) != 1 {
 			t.Fatalf("%d pods, %v", len(list.Items), err)
 		}
 		return string(list.Items[0].UID) + list.Items[0].Spec.Containers[0].Image
 	}
-	running, good := pods(), d.apps(t)[app.App].Spec
+	running, good := pods(), d.Apps(t)[app.App].Spec
 	write := func(edit func(*v1alpha1.AppSpec)) (int64, error) {
-		a := d.apps(t)[app.App]
+		a := d.Apps(t)[app.App]
 		from := client.MergeFrom(a.DeepCopy())
 		edit(&a.Spec)
-		err := d.kube.Patch(t.Context(), &a, from)
+		err := d.Kube.Patch(t.Context(), &a, from)
 		return a.Generation, err
 	}
 	verdict := func(t *testing.T, generation int64, want metav1.ConditionStatus) {
 		t.Helper()
-		eventually(t, "the keeper and the controller look at it", func() error {
-			s := d.apps(t)[app.App].Status
+		bed.Eventually(t, "the keeper and the controller look at it", func() error {
+			s := d.Apps(t)[app.App].Status
 			v := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionVerified)
 			if v == nil || v.ObservedGeneration < generation || s.ObservedGeneration < generation {
 				return fmt.Errorf("%+v", v)
@@ -92,18 +93,18 @@ func TestAWriterOfTheClusterChangesNothingThatRuns(t *testing.T) {
 		if now := pods(); now != running {
 			t.Errorf("%s runs now, %s ran before", now, running)
 		}
-		if err := d.kube.Delete(t.Context(), &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: app.App}}); err != nil {
+		if err := d.Kube.Delete(t.Context(), &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: bed.SystemNamespace, Name: app.App}}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the object is gone", func() error {
-			if _, there := d.apps(t)[app.App]; there {
+		bed.Eventually(t, "the object is gone", func() error {
+			if _, there := d.Apps(t)[app.App]; there {
 				return fmt.Errorf("it is there")
 			}
 			return nil
 		})
 		var r receipt
-		p.mustJSON(&r, "stop", "tampered", "--yes")
-		spent, err := before.Sub(d.balance(t, p.address()))
+		p.MustJSON(&r, "stop", "tampered", "--yes")
+		spent, err := before.Sub(d.Balance(t, p.Address()))
 		if err != nil || spent.String() != r.Claimed {
 			t.Errorf("the wallet is short of %s (%v), claimed is %s", spent, err, r.Claimed)
 		}

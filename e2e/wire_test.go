@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/e2e/bed"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
@@ -27,7 +28,7 @@ import (
 
 // wireWorld is a publisher with an app that runs, and a stranger with as much money and a delegation of their own.
 type wireWorld struct {
-	*devnet
+	*bed.Devnet
 	owner, stranger *wireClient
 	image           *oci.Image
 	// running is the app's newest order; older the one before.
@@ -36,23 +37,23 @@ type wireWorld struct {
 }
 
 func TestTheWireRefusesWhatIsNotRight(t *testing.T) {
-	d := connect(t)
-	w := &wireWorld{devnet: d, owner: d.newWireClient(t), stranger: d.newWireClient(t), salt: random(t)}
+	d := bed.Connect(t)
+	w := &wireWorld{Devnet: d, owner: &wireClient{d.NewWire(t)}, stranger: &wireClient{d.NewWire(t)}, salt: bed.Random(t)}
 	var err error
-	if w.image, err = oci.Resolve(t.Context(), probeImage, oci.Sources{Layouts: []string{buildProbe(t)}, Offline: true}); err != nil {
+	if w.image, err = oci.Resolve(t.Context(), bed.ProbeImage, oci.Sources{Layouts: []string{bed.BuildProbe(t)}, Offline: true}); err != nil {
 		t.Fatal(err)
 	}
 	// The control: every refused order below differs from this one in one thing.
 	w.older = w.owner.prepare(t, w.order(w.salt))
-	if _, err := w.owner.rpc.Apply(w.older.ctx, w.older.request); err != nil {
+	if _, err := w.owner.RPC.Apply(w.older.ctx, w.older.request); err != nil {
 		t.Fatalf("control: an order as it should be: %v", err)
 	}
 	w.running = w.update(t, 2000, "2", nil)
-	if _, err := w.owner.rpc.Apply(w.running.ctx, w.running.request); err != nil {
+	if _, err := w.owner.RPC.Apply(w.running.ctx, w.running.request); err != nil {
 		t.Fatalf("control: an update as it should be: %v", err)
 	}
-	eventually(t, "the app is ready", func() error {
-		if app := d.apps(t)[w.running.app.String()]; app.Status.Phase != v1alpha1.PhaseReady {
+	bed.Eventually(t, "the app is ready", func() error {
+		if app := d.Apps(t)[w.running.app.String()]; app.Status.Phase != v1alpha1.PhaseReady {
 			return fmt.Errorf("it is %s", app.Status.Phase)
 		}
 		return nil
@@ -71,7 +72,7 @@ func (w *wireWorld) order(salt [32]byte) wireOrder {
 		manifest: &manifestv1.Manifest{
 			Name: "wire",
 			Services: []*manifestv1.Service{{
-				Name: "probe", Image: probeImage, Digest: w.image.Digest, Ports: []*manifestv1.Port{{Number: 8080, Protocol: "tcp"}},
+				Name: "probe", Image: bed.ProbeImage, Digest: w.image.Digest, Ports: []*manifestv1.Port{{Number: 8080, Protocol: "tcp"}},
 				Resources: &manifestv1.Resources{MilliCpu: 50, MemoryBytes: 32 << 20, EphemeralBytes: 16 << 20},
 			}},
 			Http: &manifestv1.Http{Service: "probe", Port: 8080},
@@ -91,9 +92,9 @@ func (w *wireWorld) update(t *testing.T, sequence uint64, version string, edit f
 	p := w.older
 	p.request = &providerv1.ApplyRequest{
 		Manifest: o.manifest, AppSalt: w.salt[:], Terms: w.older.request.Terms, Quote: w.older.request.Quote,
-		Statement: w.owner.order(t, o, delegation.Statement{App: p.app, Channel: p.terms.ID(w.owner.domain())}),
+		Statement: w.owner.order(t, o, delegation.Statement{App: p.app, Channel: p.terms.ID(w.owner.Domain())}),
 	}
-	p.ctx = w.owner.as(t, w.owner.grant(t, nil), &w.salt)
+	p.ctx = w.owner.As(t, w.owner.Grant(t, nil), &w.salt)
 	return p
 }
 
@@ -101,15 +102,15 @@ func (w *wireWorld) update(t *testing.T, sequence uint64, version string, edit f
 func (w *wireWorld) traces(t *testing.T, of *wireClient, p prepared) traces {
 	t.Helper()
 	var got traces
-	got.Balance = w.balance(t, of.wallet.Address()).String()
-	s, err := of.wallet.State(t.Context(), p.terms.ID(of.domain()))
+	got.Balance = w.Balance(t, of.Wallet.Address()).String()
+	s, err := of.Wallet.State(t.Context(), p.terms.ID(of.Domain()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got.Channel = s.State
-	key := client.ObjectKey{Namespace: systemNamespace, Name: p.app.String()}
+	key := client.ObjectKey{Namespace: bed.SystemNamespace, Name: p.app.String()}
 	var app v1alpha1.App
-	if err := w.kube.Get(t.Context(), key, &app); err == nil {
+	if err := w.Kube.Get(t.Context(), key, &app); err == nil {
 		spec, err := json.Marshal(app.Spec)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +128,7 @@ func (w *wireWorld) traces(t *testing.T, of *wireClient, p prepared) traces {
 		{&got.Usage, &v1alpha1.Usage{}, key},
 		{&got.Namespace, &corev1.Namespace{}, client.ObjectKey{Name: v1alpha1.Namespace(p.app.String())}},
 	} {
-		err := w.kube.Get(t.Context(), o.key, o.what)
+		err := w.Kube.Get(t.Context(), o.key, o.what)
 		if client.IgnoreNotFound(err) != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +142,7 @@ func (w *wireWorld) refused(t *testing.T, want providerv1.Reason, p prepared, ca
 	t.Helper()
 	before := w.traces(t, w.owner, p)
 	err := call()
-	if got := reason(err); err == nil || got != want {
+	if got := bed.Reason(err); err == nil || got != want {
 		t.Errorf("refused with %s (%v), want %s", got, err, want)
 	}
 	same := cmp.Comparer(func(a, b tariff.Amount) bool { return a.Equal(b) })
@@ -152,7 +153,7 @@ func (w *wireWorld) refused(t *testing.T, want providerv1.Reason, p prepared, ca
 
 // testFirstOrders: each order is the control's but for one edit, about an app of its own.
 func (w *wireWorld) testFirstOrders(t *testing.T) {
-	stranger := w.stranger.wallet.Address()
+	stranger := w.stranger.Wallet.Address()
 	type edit = func(*testing.T, *wireOrder)
 	calls := func(f func(*delegation.Delegation)) edit { return func(_ *testing.T, o *wireOrder) { o.header = f } }
 	under := func(f func(*delegation.Delegation)) edit { return func(_ *testing.T, o *wireOrder) { o.under = f } }
@@ -165,7 +166,7 @@ func (w *wireWorld) testFirstOrders(t *testing.T) {
 			}
 		}
 	}
-	otherPeer := func(d *delegation.Delegation) { d.Peer = w.stranger.peer.Peer() }
+	otherPeer := func(d *delegation.Delegation) { d.Peer = w.stranger.Peer.Peer() }
 	otherApp := func(d *delegation.Delegation) { d.AllApps, d.Apps = false, []delegation.AppID{{1}} }
 	readOnly := func(d *delegation.Delegation) { d.Operations = d.Operations[:2] }
 	expired := func(d *delegation.Delegation) { d.ExpiresAt = time.Now().Add(-time.Second) }
@@ -179,7 +180,7 @@ func (w *wireWorld) testFirstOrders(t *testing.T) {
 		"a delegation of tomorrow":             {providerv1.Reason_REASON_DELEGATION_EXPIRED, calls(func(d *delegation.Delegation) { d.IssuedAt, d.ExpiresAt = d.ExpiresAt, d.ExpiresAt.Add(time.Hour) })},
 		"a delegation for another peer":        {providerv1.Reason_REASON_DELEGATION_FOREIGN, calls(otherPeer)},
 		"a delegation for another provider":    {providerv1.Reason_REASON_DELEGATION_FOREIGN, calls(func(d *delegation.Delegation) { d.Provider.Address = stranger })},
-		"a delegation for the provider's twin": {providerv1.Reason_REASON_DELEGATION_FOREIGN, calls(func(d *delegation.Delegation) { d.Provider.Peer = w.stranger.peer.Peer() })},
+		"a delegation for the provider's twin": {providerv1.Reason_REASON_DELEGATION_FOREIGN, calls(func(d *delegation.Delegation) { d.Provider.Peer = w.stranger.Peer.Peer() })},
 		"a delegation for another app":         {providerv1.Reason_REASON_DELEGATION_FOREIGN, calls(otherApp)},
 		"a delegation without the operation":   {providerv1.Reason_REASON_OPERATION_NOT_DELEGATED, calls(readOnly)},
 		"a delegation in another's name":       {providerv1.Reason_REASON_DELEGATION_INVALID, calls(func(d *delegation.Delegation) { d.Publisher = stranger })},
@@ -203,7 +204,7 @@ func (w *wireWorld) testFirstOrders(t *testing.T) {
 		}},
 
 		"a quote signed by another key": {providerv1.Reason_REASON_QUOTE_INVALID, sent(func(r *providerv1.ApplyRequest) {
-			r.Quote.Signature, _ = eip712.Sign(quote.Hash(r.Quote.Quote), w.owner.key)
+			r.Quote.Signature, _ = eip712.Sign(quote.Hash(r.Quote.Quote), w.owner.Key)
 		})},
 		"a quote that was changed":        {providerv1.Reason_REASON_QUOTE_INVALID, sent(func(r *providerv1.ApplyRequest) { r.Quote.Quote[10] ^= 1 })},
 		"the quote of another channel":    {providerv1.Reason_REASON_CHANNEL_TERMS, sent(func(r *providerv1.ApplyRequest) { r.Quote = w.running.request.Quote })},
@@ -211,40 +212,40 @@ func (w *wireWorld) testFirstOrders(t *testing.T) {
 		"a channel for another app":       {providerv1.Reason_REASON_CHANNEL_FOREIGN, terms(func(t *channel.Terms) { t.App = [32]byte{1} })},
 		"terms with a lower cap":          {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Cap = tariff.Units(1) })},
 		"terms with a higher cap":         {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Cap = t.Cap.Add(tariff.Units(1)) })},
-		"terms with another payout":       {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Payout = w.owner.wallet.Address() })},
+		"terms with another payout":       {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Payout = w.owner.Wallet.Address() })},
 		"terms with a further payee": {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) {
-			t.Payees = []channel.Payee{{Account: w.owner.wallet.Address(), Share: channel.One}}
+			t.Payees = []channel.Payee{{Account: w.owner.Wallet.Address(), Share: channel.One}}
 		})},
-		"terms with another signer":   {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Signer = w.owner.wallet.Address() })},
+		"terms with another signer":   {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Signer = w.owner.Wallet.Address() })},
 		"terms with another tariff":   {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Tariff[0] ^= 1 })},
 		"terms with another quote":    {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Quote[0] ^= 1 })},
 		"terms with another window":   {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Window-- })},
 		"terms with a shorter notice": {providerv1.Reason_REASON_CHANNEL_TERMS, terms(func(t *channel.Terms) { t.Notice = uint64(channel.MinNotice / time.Second) })},
 		"the order names another channel": {providerv1.Reason_REASON_CHANNEL_TERMS, func(_ *testing.T, o *wireOrder) {
-			o.statement = func(s *delegation.Statement) { s.Channel = w.running.terms.ID(w.owner.domain()) }
+			o.statement = func(s *delegation.Statement) { s.Channel = w.running.terms.ID(w.owner.Domain()) }
 		}},
 		"a deposit below what was offered": {providerv1.Reason_REASON_DEPOSIT_TOO_SMALL, func(_ *testing.T, o *wireOrder) { o.deposit = tariff.Units(1) }},
 		"a channel of another publisher": {providerv1.Reason_REASON_CHANNEL_FOREIGN, func(t *testing.T, o *wireOrder) {
 			o.unopened, o.terms = true, func(terms *channel.Terms) { terms.Publisher = stranger }
 			o.opened = chain(t, func(ctx context.Context, terms channel.Terms) error {
-				_, err := w.stranger.wallet.Open(ctx, terms, o.deposit)
+				_, err := w.stranger.Wallet.Open(ctx, terms, o.deposit)
 				return err
 			})
 		}},
 		"a channel under notice": {providerv1.Reason_REASON_CHANNEL_NOTICE, func(t *testing.T, o *wireOrder) {
 			o.opened = chain(t, func(ctx context.Context, terms channel.Terms) error {
-				_, err := w.owner.wallet.Notice(ctx, terms)
+				_, err := w.owner.Wallet.Notice(ctx, terms)
 				return err
 			})
 		}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			o := w.order(random(t))
+			o := w.order(bed.Random(t))
 			c.edit(t, &o)
 			p := w.owner.prepare(t, o)
 			w.refused(t, c.want, p, func() error {
-				_, err := w.owner.rpc.Apply(p.ctx, p.request)
+				_, err := w.owner.RPC.Apply(p.ctx, p.request)
 				return err
 			})
 		})
@@ -270,15 +271,15 @@ func (w *wireWorld) testUpdates(t *testing.T) {
 			o.manifest.Services[0].Digest = "sha256:" + strings.Repeat("ab", 32)
 		})},
 		"another channel": {providerv1.Reason_REASON_CHANNEL_TERMS, w.owner, w.update(t, 3000, "3", func(o *wireOrder) {
-			o.statement = func(s *delegation.Statement) { s.Channel = aside.terms.ID(w.owner.domain()) }
+			o.statement = func(s *delegation.Statement) { s.Channel = aside.terms.ID(w.owner.Domain()) }
 		})},
 		"a good order in a stranger's hands": {providerv1.Reason_REASON_DELEGATION_FOREIGN, w.stranger, w.update(t, 3000, "3", nil)},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			ctx := c.by.as(t, c.by.grant(t, nil), &w.salt)
+			ctx := c.by.As(t, c.by.Grant(t, nil), &w.salt)
 			call := func() error {
-				_, err := c.by.rpc.Apply(ctx, c.sent.request)
+				_, err := c.by.RPC.Apply(ctx, c.sent.request)
 				return err
 			}
 			if c.want == providerv1.Reason_REASON_UNSPECIFIED {
