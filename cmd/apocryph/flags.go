@@ -97,7 +97,7 @@ func (f *ChainFlags) dial(ctx context.Context) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.client, err = evm.Dial(ctx, f.RPC, evm.Config{Channels: contract})
+	f.client, err = evm.Dial(ctx, []string{f.RPC}, evm.Config{Channels: contract})
 	if err != nil {
 		return nil, err
 	}

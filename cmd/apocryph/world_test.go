@@ -122,7 +122,7 @@ func (w *world) pass(d time.Duration) error {
 func (w *world) deploy(t *testing.T, key *ecdsa.PrivateKey) {
 	t.Helper()
 	deploy := func(bin string) common.Address {
-		bare, err := evm.Dial(t.Context(), w.url, evm.Config{Poll: time.Millisecond})
+		bare, err := evm.Dial(t.Context(), []string{w.url}, evm.Config{Poll: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func (w *world) deploy(t *testing.T, key *ecdsa.PrivateKey) {
 	}
 	w.token = deploy(token.TestTokenMetaData.Bin)
 	w.cfg = evm.Config{Channels: deploy(channels.ChannelsMetaData.Bin), Poll: time.Millisecond}
-	client, err := evm.Dial(t.Context(), w.url, w.cfg)
+	client, err := evm.Dial(t.Context(), []string{w.url}, w.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ type gatewayCmd struct {
 	Imagestore      string `help:"URL of the image store's push endpoint." default:"http://imagestore:7200"`
 	ImagestoreToken string `help:"File with the token for the image store." default:"/var/run/secrets/apocryph/imagestore/token" type:"path"`
 
-	RPC string `name:"rpc" help:"URL of the chain's JSON-RPC endpoint." required:""`
+	RPC []string `name:"rpc" help:"URL of a JSON-RPC endpoint of the chain; several times, or with commas, in the order of preference." required:""`
 
 	Window    time.Duration `help:"How much unused cap can be claimed at once." default:"24h"`
 	Notice    time.Duration `help:"Notice that publishers give." default:"24h"`

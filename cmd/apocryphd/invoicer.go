@@ -33,7 +33,7 @@ type invoicerCmd struct {
 	Namespace  string `help:"System namespace, where Apps and Usages live." default:"apocryph-system"`
 	Metrics    string `help:"Endpoint of metrics and health." default:":9090"`
 
-	RPC string `name:"rpc" help:"URL of the chain's JSON-RPC endpoint." required:""`
+	RPC []string `name:"rpc" help:"URL of a JSON-RPC endpoint of the chain; several times, or with commas, in the order of preference." required:""`
 	// GasKeyFile holds 64 hex digits. The key pays for transactions and can do nothing else.
 	GasKeyFile string `help:"File with the private key that pays for gas." default:"/var/run/secrets/apocryph/gas/key" type:"path"`
 
@@ -60,7 +60,7 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%s does not hold a private key of 64 hex digits", c.GasKeyFile) // the cause could quote it
 	}
-	chain := &escrow{url: c.RPC, config: evm.Config{ChainID: c.ChainID, Channels: c.Channels}, key: key}
+	chain := &escrow{urls: c.RPC, config: evm.Config{ChainID: c.ChainID, Channels: c.Channels}, key: key}
 	// A wrong chain is a mistake to be told at once; one that is away may come back, and apps are told so meanwhile.
 	if _, err := chain.connect(ctx); err != nil && !errors.Is(err, evm.ErrUnavailable) {
 		return err
@@ -91,7 +91,7 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 
 // escrow is the Channels contract for the invoicer. It connects when it is first needed and the chain is there.
 type escrow struct {
-	url    string
+	urls   []string
 	config evm.Config
 	key    *ecdsa.PrivateKey
 
@@ -105,7 +105,7 @@ func (e *escrow) connect(ctx context.Context) (*evm.Wallet, error) {
 	if e.wallet != nil {
 		return e.wallet, nil
 	}
-	client, err := evm.Dial(ctx, e.url, e.config)
+	client, err := evm.Dial(ctx, e.urls, e.config)
 	if err != nil {
 		return nil, err
 	}

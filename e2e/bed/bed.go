@@ -125,7 +125,7 @@ func (d *Devnet) Get(ctx context.Context, url string) (int, string, error) {
 // Balance is what an account has of the test token, asked of the chain itself.
 func (d *Devnet) Balance(t *testing.T, account common.Address) tariff.Amount {
 	t.Helper()
-	c, err := evm.Dial(t.Context(), d.Env["APOCRYPH_RPC"], evm.Config{Channels: common.HexToAddress(d.Env["APOCRYPH_CHANNELS"])})
+	c, err := evm.Dial(t.Context(), []string{d.Env["APOCRYPH_RPC"]}, evm.Config{Channels: common.HexToAddress(d.Env["APOCRYPH_CHANNELS"])})
 	if err != nil {
 		t.Fatal(err)
 	}

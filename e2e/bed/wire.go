@@ -57,7 +57,7 @@ func (d *Devnet) NewWire(t *testing.T) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, err := evm.Dial(t.Context(), d.Env["APOCRYPH_RPC"], evm.Config{ChainID: id, Channels: common.HexToAddress(d.Env["APOCRYPH_CHANNELS"])})
+	chain, err := evm.Dial(t.Context(), []string{d.Env["APOCRYPH_RPC"]}, evm.Config{ChainID: id, Channels: common.HexToAddress(d.Env["APOCRYPH_CHANNELS"])})
 	if err != nil {
 		t.Fatal(err)
 	}

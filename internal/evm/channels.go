@@ -4,6 +4,7 @@ package evm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/big"
 
@@ -130,7 +131,17 @@ func (w *Wallet) allow(ctx context.Context, tok common.Address, amount tariff.Am
 	if allowed.Cmp(amount.Big()) >= 0 {
 		return nil
 	}
-	_, err = w.Send(ctx, Call{To: &tok, Data: w.erc20.PackApprove(w.cfg.Channels, amount.Big())})
+	approve := func(n *big.Int) error {
+		_, err := w.Send(ctx, Call{To: &tok, Data: w.erc20.PackApprove(w.cfg.Channels, n)})
+		return err
+	}
+	err = approve(amount.Big())
+	if errors.Is(err, ErrReverted) && allowed.Sign() > 0 {
+		// Some tokens change an allowance only from or to zero.
+		if err = approve(new(big.Int)); err == nil {
+			err = approve(amount.Big())
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("approving: %w", err)
 	}
@@ -162,5 +173,3 @@ func claim(c Claim) channels.Claim {
 		Agreement: c.Terms.AgreementHash(), Cap: c.Terms.Cap.Big(), Window: number(c.Terms.Window), Total: c.Total.Big(), Signature: c.Signature,
 	}
 }
-
-func number(n uint64) *big.Int { return new(big.Int).SetUint64(n) }

@@ -2,10 +2,21 @@
 
 // Package evm talks to the chain: it reads channels and tokens, and sends the transactions of a wallet.
 //
-// A Client is bound to one chain and one Channels contract, both checked when it is made, so that nothing that a provider says can
-// lead to another. What it reads is the state of one block and may be reorganised away; it says which block. Every call has a
-// deadline. A Client is safe for concurrent use; a Wallet sends one transaction at a time and returns when it is mined, so an amount
-// is never sent twice by not knowing.
+// A Client is bound to one chain and one Channels contract, both checked at every endpoint before it is used, so that nothing that a
+// provider says can lead to another. Endpoints are somebody else's computers: they hang, lag, err and may lie. So
+//
+//   - every request has a deadline, and what one endpoint does not answer another one is asked;
+//   - a plain read is one endpoint's word about one block, named with the answer, that may be reorganised away;
+//   - good news that somebody acts on counts some blocks below the newest (View.Confirmed);
+//   - bad news that can't be taken back (a channel is closed, a notice has ended, a transaction failed or was replaced) counts only
+//     when it is final, and when more than half of the endpoints agree on it (View.Final). No agreement is an error, never a state.
+//
+// An amount is never paid twice by not knowing. A Wallet has one transaction under way at a time. What it is to do, its nonce and its
+// bytes are in a Journal before any endpoint sees them; the nonce is agreed on, or nothing is sent; a fee that turns out too low is
+// raised under the same nonce, so that only one version can ever be mined; and nothing else is signed until one was, or until the
+// account has used the nonce for good. The same call again, in this process or the next, goes on with that transaction.
+//
+// A Client and a Wallet are safe for concurrent use.
 package evm
 
 import (
@@ -13,53 +24,25 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/ethclient"
 
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/eip712"
+	"github.com/apocryph/apocryph/internal/fault"
 	"github.com/apocryph/apocryph/internal/gen/channels"
 	"github.com/apocryph/apocryph/internal/gen/token"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
-// Config says where the money is. It comes from a user's or operator's own configuration, never from a peer.
-type Config struct {
-	// ChainID is the chain that the endpoint must be of; 0 accepts any.
-	ChainID uint64
-	// Channels is the contract; the zero address leaves only what needs no contract, such as deploying one.
-	Channels common.Address
-	// Timeout bounds each request; 0 means 10 s.
-	Timeout time.Duration
-	// MineTimeout bounds how long a transaction may take to be mined; 0 means 2 min.
-	MineTimeout time.Duration
-	// Poll is the time between looks for a receipt; 0 means 200 ms.
-	Poll time.Duration
-}
-
-// backend is what a Client needs of a node; ethclient.Client has it, and so has the simulated one.
-type backend interface {
-	ethereum.ChainIDReader
-	ethereum.ContractCaller
-	ethereum.GasEstimator
-	ethereum.GasPricer1559
-	ethereum.LogFilterer
-	ethereum.PendingStateReader
-	ethereum.TransactionSender
-	BalanceAt(ctx context.Context, account common.Address, block *big.Int) (*big.Int, error)
-	CodeAt(ctx context.Context, account common.Address, block *big.Int) ([]byte, error)
-	HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error)
-	TransactionReceipt(ctx context.Context, tx common.Hash) (*types.Receipt, error)
-}
-
 // Client reads one Channels contract and the tokens on its chain.
 type Client struct {
-	eth      backend
+	pool     *pool
 	cfg      Config
 	channels *channels.Channels
 	erc20    *token.TestToken
@@ -68,75 +51,61 @@ type Client struct {
 	tokens map[common.Address]Token
 }
 
-// Dial connects to a JSON-RPC endpoint (http, https, ws, wss). It returns ErrUnavailable, ErrWrongChain or ErrNoContract.
-func Dial(ctx context.Context, url string, cfg Config) (*Client, error) {
-	eth, err := ethclient.DialContext(ctx, url)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the chain: %w: %w", ErrUnavailable, err)
+// Dial connects to the JSON-RPC endpoints (http, https, ws, wss) of one chain, in the order of preference. One that does not answer now
+// is tried again when it is needed. It returns ErrUnavailable if none does, and ErrWrongChain or ErrNoContract if any is of
+// another chain or has another contract.
+func Dial(ctx context.Context, urls []string, cfg Config) (*Client, error) {
+	cfg = cfg.filled()
+	c := &Client{cfg: cfg, channels: channels.NewChannels(), erc20: token.NewTestToken(), tokens: map[common.Address]Token{}}
+	c.pool = &pool{cfg: &c.cfg}
+	for i, u := range urls {
+		if !slices.Contains(urls[:i], u) { // the same twice would agree with itself
+			c.pool.nodes = append(c.pool.nodes, newNode(u, &c.cfg))
+		}
 	}
-	c, err := New(ctx, eth, cfg)
-	if err != nil {
-		eth.Close()
+	if err := c.meet(ctx); err != nil {
+		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// New is Dial for a connection that is already there.
-func New(ctx context.Context, eth backend, cfg Config) (*Client, error) {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 10 * time.Second
+// meet checks all endpoints that answer.
+func (c *Client) meet(ctx context.Context) error {
+	if len(c.pool.nodes) == 0 {
+		return fault.Hint(fmt.Errorf("no endpoint: %w", ErrUnavailable), "name one with --rpc")
 	}
-	if cfg.MineTimeout == 0 {
-		cfg.MineTimeout = 2 * time.Minute
+	all := gather(ctx, c.pool, func(ctx context.Context, n *node) (uint64, error) {
+		return ask(ctx, n, func(context.Context, *ethclient.Client) (uint64, error) { return n.chain, nil })
+	}, nil)
+	var errs []error
+	for _, a := range all {
+		switch {
+		case errors.Is(a.err, ErrWrongChain), errors.Is(a.err, ErrNoContract):
+			return a.err
+		case a.err != nil:
+			errs = append(errs, a.err)
+		case c.cfg.ChainID != 0 && a.value != c.cfg.ChainID:
+			return fmt.Errorf("chains %d and %d: %w", c.cfg.ChainID, a.value, ErrWrongChain)
+		default:
+			c.cfg.ChainID = a.value // from now on all have to be of it
+		}
 	}
-	if cfg.Poll == 0 {
-		cfg.Poll = 200 * time.Millisecond
-	}
-	c := &Client{eth: eth, cfg: cfg, channels: channels.NewChannels(), erc20: token.NewTestToken(), tokens: map[common.Address]Token{}}
-
-	id, err := request(ctx, c, eth.ChainID)
-	if err != nil {
-		return nil, fmt.Errorf("asking for the chain's id: %w", err)
-	}
-	if !id.IsUint64() || (cfg.ChainID != 0 && id.Uint64() != cfg.ChainID) {
-		return nil, fmt.Errorf("chain %s, not %d: %w", id, cfg.ChainID, ErrWrongChain)
-	}
-	c.cfg.ChainID = id.Uint64()
-	if cfg.Channels == (common.Address{}) {
-		return c, nil
-	}
-	if err := c.checkContract(ctx); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// checkContract returns ErrNoContract unless the contract answers as Channels does for the domain that everything is signed for.
-func (c *Client) checkContract(ctx context.Context) error {
-	code, err := request(ctx, c, func(ctx context.Context) ([]byte, error) { return c.eth.CodeAt(ctx, c.cfg.Channels, nil) })
-	if err != nil {
-		return fmt.Errorf("reading the contract at %s: %w", c.cfg.Channels, err)
-	}
-	if len(code) == 0 {
-		return fmt.Errorf("no code at %s on chain %d: %w", c.cfg.Channels, c.cfg.ChainID, ErrNoContract)
-	}
-	d, err := call(ctx, c, callOpts{to: c.cfg.Channels, data: c.channels.PackEip712Domain()}, c.channels.UnpackEip712Domain)
-	if errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	if err != nil || d.Name != "Apocryph" || d.Version != "1" || d.ChainId.Cmp(new(big.Int).SetUint64(c.cfg.ChainID)) != 0 {
-		return fmt.Errorf("the contract at %s is another one: %w", c.cfg.Channels, ErrNoContract)
+	if len(errs) == len(all) {
+		return c.pool.nobody(errs)
 	}
 	return nil
 }
 
-// Close ends the connection.
+// Close ends the connections.
 func (c *Client) Close() {
-	if eth, ok := c.eth.(*ethclient.Client); ok {
-		eth.Close()
+	for _, n := range c.pool.nodes {
+		n.close()
 	}
 }
+
+// Endpoints tells what is known of each endpoint, in the order of configuration.
+func (c *Client) Endpoints() []EndpointHealth { return c.pool.health() }
 
 // Domain is what signatures about this contract hold for.
 func (c *Client) Domain() eip712.Domain {
@@ -146,16 +115,17 @@ func (c *Client) Domain() eip712.Domain {
 // Block is where a read was made.
 type Block struct {
 	Number uint64
+	Hash   common.Hash
 	Time   time.Time
 }
 
 // Head returns the newest block.
 func (c *Client) Head(ctx context.Context) (Block, error) {
-	h, err := request(ctx, c, func(ctx context.Context) (*types.Header, error) { return c.eth.HeaderByNumber(ctx, nil) })
+	b, err := fresh(ctx, c.pool, func(_ context.Context, _ *ethclient.Client, head header) (Block, error) { return head.block(), nil })
 	if err != nil {
 		return Block{}, fmt.Errorf("reading the newest block: %w", err)
 	}
-	return Block{Number: h.Number.Uint64(), Time: time.Unix(int64(h.Time), 0)}, nil
+	return b, nil
 }
 
 // BlockTime returns the newest block's time: what the contract takes for now.
@@ -175,14 +145,24 @@ func (s Snapshot) Status() channel.Status { return s.State.Status(s.Block.Time) 
 
 // State returns a channel's state in the newest block; after closing it still tells what was deposited, claimed and so refunded.
 func (c *Client) State(ctx context.Context, id channel.ID) (Snapshot, error) {
-	block, err := c.Head(ctx)
+	s, err := fresh(ctx, c.pool, func(ctx context.Context, eth *ethclient.Client, head header) (Snapshot, error) {
+		return c.stateAt(ctx, eth, head, id)
+	})
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("reading channel %s: %w", id, err)
+	}
+	return s, nil
+}
+
+// stateAt reads a channel in a block of a node.
+func (c *Client) stateAt(ctx context.Context, eth *ethclient.Client, at header, id channel.ID) (Snapshot, error) {
+	out, err := callAt(ctx, eth, at.Hash, c.cfg.Channels, c.channels.PackState(id))
 	if err != nil {
 		return Snapshot{}, err
 	}
-	o := callOpts{to: c.cfg.Channels, data: c.channels.PackState(id), block: new(big.Int).SetUint64(block.Number)}
-	s, err := call(ctx, c, o, c.channels.UnpackState)
+	s, err := unpacked(c.cfg.Channels, out, c.channels.UnpackState)
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("reading channel %s: %w", id, err)
+		return Snapshot{}, err
 	}
 	state := channel.State{SpentUntil: s.SpentUntil.Uint64(), NoticeEnd: s.NoticeEnd.Uint64()}
 	if state.Deposited, err = tariff.NewAmount(s.Deposited); err != nil {
@@ -191,7 +171,7 @@ func (c *Client) State(ctx context.Context, id channel.ID) (Snapshot, error) {
 	if state.Claimed, err = tariff.NewAmount(s.Claimed); err != nil {
 		return Snapshot{}, err
 	}
-	return Snapshot{State: state, Block: block}, nil
+	return Snapshot{State: state, Block: at.block()}, nil
 }
 
 // Credit returns what failed transfers left for account.
@@ -214,7 +194,9 @@ func (c *Client) Balance(ctx context.Context, tok, account common.Address) (tari
 
 // GasBalance returns what account has of the chain's own coin, in wei.
 func (c *Client) GasBalance(ctx context.Context, account common.Address) (tariff.Amount, error) {
-	n, err := request(ctx, c, func(ctx context.Context) (*big.Int, error) { return c.eth.BalanceAt(ctx, account, nil) })
+	n, err := fresh(ctx, c.pool, func(ctx context.Context, eth *ethclient.Client, head header) (*big.Int, error) {
+		return eth.BalanceAtHash(ctx, account, head.Hash)
+	})
 	if err != nil {
 		return tariff.Amount{}, fmt.Errorf("reading the balance of %s: %w", account, err)
 	}
@@ -250,14 +232,6 @@ func (c *Client) TokenInfo(ctx context.Context, tok common.Address) (Token, erro
 	return info, nil
 }
 
-// request makes one request to the node, with the Client's deadline and errors.
-func request[T any](ctx context.Context, c *Client, do func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	v, err := do(ctx)
-	return v, c.decode(err)
-}
-
 // callOpts is an eth_call; a nil block is the newest.
 type callOpts struct {
 	to    common.Address
@@ -267,19 +241,31 @@ type callOpts struct {
 
 // call calls a view of a contract.
 func call[T any](ctx context.Context, c *Client, o callOpts, unpack func([]byte) (T, error)) (T, error) {
-	var zero T
-	out, err := request(ctx, c, func(ctx context.Context) ([]byte, error) {
-		return c.eth.CallContract(ctx, ethereum.CallMsg{To: &o.to, Data: o.data}, o.block)
+	return fresh(ctx, c.pool, func(ctx context.Context, eth *ethclient.Client, head header) (T, error) {
+		var zero T
+		var out []byte
+		var err error
+		if o.block == nil {
+			out, err = callAt(ctx, eth, head.Hash, o.to, o.data)
+		} else {
+			out, err = eth.CallContract(ctx, ethereum.CallMsg{To: &o.to, Data: o.data}, o.block)
+		}
+		if err != nil {
+			return zero, err
+		}
+		return unpacked(o.to, out, unpack)
 	})
-	if err != nil {
-		return zero, err
-	}
+}
+
+// unpacked reads what a contract answered.
+func unpacked[T any](who common.Address, out []byte, unpack func([]byte) (T, error)) (T, error) {
+	var zero T
 	if len(out) == 0 {
-		return zero, fmt.Errorf("nothing answers at %s: %w", o.to, ErrNoContract)
+		return zero, fmt.Errorf("nothing answers at %s: %w", who, ErrNoContract)
 	}
 	v, err := unpack(out)
 	if err != nil {
-		return zero, fmt.Errorf("the answer of %s: %w: %w", o.to, ErrNoContract, err)
+		return zero, fmt.Errorf("the answer of %s: %w: %w", who, ErrNoContract, err)
 	}
 	return v, nil
 }

@@ -3,22 +3,22 @@
 package evm
 
 import (
-	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
-
-	"github.com/ethereum/go-ethereum"
-	"github.com/ethereum/go-ethereum/accounts/abi"
-	"github.com/ethereum/go-ethereum/rpc"
 )
 
 // Conditions of the chain and of a wallet.
 var (
-	// ErrUnavailable says that the endpoint did not answer in time or at all. It says nothing about any channel.
+	// ErrUnavailable says that no endpoint answered in time or at all. It says nothing about any channel.
 	ErrUnavailable = errors.New("the chain does not answer")
-	// ErrWrongChain says that the endpoint is of another chain than was configured.
+	// ErrStale says that every endpoint that answers is behind what was seen before. It is an ErrUnavailable.
+	ErrStale = fmt.Errorf("every endpoint is behind: %w", ErrUnavailable)
+	// ErrNoQuorum says that too few endpoints answer for something that can't be taken back. It is an ErrUnavailable: nothing was sent,
+	// nothing is known, and plain reads go on.
+	ErrNoQuorum = fmt.Errorf("too few endpoints to be sure: %w", ErrUnavailable)
+	// ErrDisagree says that endpoints tell different things about the same block or account. It says nothing about any channel.
+	ErrDisagree = errors.New("the endpoints disagree")
+	// ErrWrongChain says that an endpoint is of another chain than was configured, or than the others.
 	ErrWrongChain = errors.New("wrong chain")
 	// ErrNoContract says that there is no such contract at the address.
 	ErrNoContract = errors.New("no such contract")
@@ -26,8 +26,18 @@ var (
 	ErrInsufficientFunds = errors.New("insufficient funds")
 	// ErrInsufficientGas says that the account has too little of the chain's own coin to pay for the transaction.
 	ErrInsufficientGas = errors.New("not enough of the chain's coin to pay for gas")
-	// ErrNotMined says that a transaction was sent and not seen mined in time. It may still be mined.
+	// ErrNotMined says that a transaction was sent and not seen mined in time. It may still be mined: the same call again goes on waiting.
 	ErrNotMined = errors.New("the transaction was not mined in time")
+	// ErrReplaced says that another transaction of the account took this one's place, for ever. It had no effect.
+	ErrReplaced = errors.New("another transaction of the account took its place")
+	// ErrRefused says that no endpoint took the transaction. It had no effect.
+	ErrRefused = errors.New("the endpoints refuse the transaction")
+	// ErrFeeTooHigh says that the chain asks for more per gas than is allowed. Nothing was sent.
+	ErrFeeTooHigh = errors.New("gas costs more than is allowed")
+	// ErrBusy says that another process is sending with this wallet.
+	ErrBusy = errors.New("the wallet is in use")
+	// ErrJournal says that a journal can't be read, or is of another account or chain.
+	ErrJournal = errors.New("not a journal of this wallet")
 	// ErrReverted says that a transaction was mined and had no effect, or would have none, for a reason without a sentinel.
 	ErrReverted = errors.New("the contract refused")
 )
@@ -99,37 +109,4 @@ func refusal(name string) error {
 		return ErrInsufficientFunds
 	}
 	return fmt.Errorf("%s: %w", name, ErrReverted)
-}
-
-// decode turns what a request failed with into the errors of this package; what it wraps stays in the chain.
-func (c *Client) decode(err error) error {
-	var data rpc.DataError
-	var answer rpc.Error
-	switch {
-	case err == nil, errors.Is(err, ethereum.NotFound), errors.Is(err, context.Canceled):
-		return err
-	case errors.As(err, &data) && data.ErrorData() != nil:
-		return c.revert(data)
-	case errors.As(err, &answer):
-		return err // the node's own complaint
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// revert names the reason of a call that the contract refused.
-func (c *Client) revert(err rpc.DataError) error {
-	text, ok := err.ErrorData().(string)
-	raw, hexErr := hex.DecodeString(strings.TrimPrefix(text, "0x"))
-	if !ok || hexErr != nil || len(raw) < 4 {
-		return fmt.Errorf("%w: %w", ErrReverted, err)
-	}
-	if reason, unpackErr := abi.UnpackRevert(raw); unpackErr == nil {
-		return fmt.Errorf("%s: %w", reason, ErrReverted)
-	}
-	for _, contract := range []abi.ABI{c.channels.GetABI(), c.erc20.GetABI()} {
-		if e, lookErr := contract.ErrorByID([4]byte(raw[:4])); lookErr == nil {
-			return refusal(e.Name)
-		}
-	}
-	return fmt.Errorf("%w: %w", ErrReverted, err)
 }

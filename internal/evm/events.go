@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/ethclient"
 
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/tariff"
@@ -55,29 +56,56 @@ func (r Receipt) Claimed(id channel.ID) tariff.Amount {
 	return sum
 }
 
-// Events returns what happened to a channel since a block, in order. Skipped claims are left out: anyone can make those.
+// page is how many blocks are asked for at once at first.
+const page = 50_000
+
+// Events returns what happened to a channel since a block, in order. Skipped claims are left out: anyone can make those. Endpoints limit
+// how much they look through at once, each in its own way, so the blocks are asked for in pages, shorter ones if an endpoint complains.
 func (c *Client) Events(ctx context.Context, id channel.ID, from uint64) ([]Event, error) {
+	head, err := c.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Event
+	for size := uint64(page); from <= head.Number; {
+		to := min(from+size-1, head.Number)
+		logs, err := c.logs(ctx, id, from, to)
+		if complaint(err) && from < to {
+			size = (to - from + 1) / 2
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the events of channel %s: %w", id, err)
+		}
+		for i := range logs {
+			if e, ok := c.event(&logs[i]); ok && e.Channel == id {
+				out = append(out, e)
+			}
+		}
+		from, size = to+1, min(2*size, page)
+	}
+	return out, nil
+}
+
+// logs asks a node that has all of the blocks.
+func (c *Client) logs(ctx context.Context, id channel.ID, from, to uint64) ([]types.Log, error) {
 	abi := c.channels.GetABI()
 	var kinds []common.Hash
 	for _, k := range []EventKind{Opened, Deposited, Claimed, NoticeGiven, Closed} {
 		kinds = append(kinds, abi.Events[string(k)].ID)
 	}
 	query := ethereum.FilterQuery{
-		FromBlock: new(big.Int).SetUint64(from),
+		FromBlock: number(from),
+		ToBlock:   number(to),
 		Addresses: []common.Address{c.cfg.Channels},
 		Topics:    [][]common.Hash{kinds, {common.Hash(id)}},
 	}
-	logs, err := request(ctx, c, func(ctx context.Context) ([]types.Log, error) { return c.eth.FilterLogs(ctx, query) })
-	if err != nil {
-		return nil, fmt.Errorf("reading the events of channel %s: %w", id, err)
-	}
-	var out []Event
-	for i := range logs {
-		if e, ok := c.event(&logs[i]); ok {
-			out = append(out, e)
+	return fresh(ctx, c.pool, func(ctx context.Context, eth *ethclient.Client, head header) ([]types.Log, error) {
+		if uint64(head.Number) < to {
+			return nil, fmt.Errorf("it is at block %d of %d: %w", uint64(head.Number), to, ErrStale)
 		}
-	}
-	return out, nil
+		return eth.FilterLogs(ctx, query)
+	})
 }
 
 // event reads one log; it reports false for logs that are not of a channel.

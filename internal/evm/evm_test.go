@@ -3,7 +3,6 @@
 package evm_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"errors"
 	"math/big"
@@ -12,94 +11,68 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/eth/ethconfig"
-	"github.com/ethereum/go-ethereum/ethclient/simulated"
-	"github.com/ethereum/go-ethereum/node"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/evm"
+	"github.com/apocryph/apocryph/internal/evm/evmtest"
 	"github.com/apocryph/apocryph/internal/gen/channels"
 	"github.com/apocryph/apocryph/internal/gen/token"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
-// chain is a simulated chain that mines a block for every transaction.
-type chain struct {
-	simulated.Client
-	sim *simulated.Backend
-}
-
-func (c chain) SendTransaction(ctx context.Context, tx *types.Transaction) error {
-	if err := c.Client.SendTransaction(ctx, tx); err != nil {
-		return err
-	}
-	c.sim.Commit()
-	return nil
-}
-
-// world is a chain with the contracts, a publisher with 1,000,000 of the token, a provider and a voucher signer.
+// world is a chain with the contracts, a publisher with 1,000,000 of the token, a provider and a voucher signer, and an endpoint.
 type world struct {
-	chain
+	chain               *evmtest.Chain
+	node                *evmtest.Proxy
 	cfg                 evm.Config
 	token               common.Address
+	keys                []*ecdsa.PrivateKey
 	publisher, provider *evm.Wallet
 	signer              *ecdsa.PrivateKey
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld connects both to one honest endpoint, or to as many as there are.
+func newWorld(t testing.TB, o evmtest.Options, more ...func(*world)) *world {
 	t.Helper()
-	keys := make([]*ecdsa.PrivateKey, 3)
-	alloc := types.GenesisAlloc{}
-	for i := range keys {
+	w := &world{keys: make([]*ecdsa.PrivateKey, 3)}
+	for i := range w.keys {
 		key, err := crypto.GenerateKey()
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys[i] = key
-		alloc[crypto.PubkeyToAddress(key.PublicKey)] = types.Account{Balance: big.NewInt(1e18)}
+		w.keys[i] = key
+		o.Funded = append(o.Funded, crypto.PubkeyToAddress(key.PublicKey))
 	}
-	sim := simulated.NewBackend(alloc, func(_ *node.Config, c *ethconfig.Config) {
-		// The default development chain has the gas schedule of a fork that is not out yet.
-		rules := *c.Genesis.Config
-		rules.BogotaTime = nil
-		c.Genesis.Config = &rules
-	})
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	w := &world{chain: chain{Client: sim.Client(), sim: sim}, signer: keys[2]}
-
-	bare, err := evm.New(t.Context(), w.chain, evm.Config{ChainID: 1337, Poll: time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
+	w.chain, w.signer = evmtest.NewChain(t, o), w.keys[2]
+	w.token = w.chain.Deploy(t, w.keys[1], token.TestTokenMetaData.Bin)
+	w.cfg = evm.Config{
+		ChainID: evmtest.ID, Poll: time.Millisecond, FinalAfter: 1, Channels: w.chain.Deploy(t, w.keys[1], channels.ChannelsMetaData.Bin),
 	}
-	deployer := evm.NewWallet(bare, keys[1])
-	w.token = deploy(t, deployer, token.TestTokenMetaData.Bin)
-	w.cfg = evm.Config{ChainID: 1337, Poll: time.Millisecond, Channels: deploy(t, deployer, channels.ChannelsMetaData.Bin)}
-	client, err := evm.New(t.Context(), w.chain, w.cfg)
-	if err != nil {
-		t.Fatal(err)
+	mint := token.NewTestToken().PackMint(crypto.PubkeyToAddress(w.keys[0].PublicKey), big.NewInt(1_000_000))
+	w.chain.Do(t, w.keys[1], &w.token, mint, nil)
+	w.node = w.chain.Endpoint(t)
+	for _, change := range more {
+		change(w)
 	}
-	w.publisher, w.provider = evm.NewWallet(client, keys[0]), evm.NewWallet(client, keys[1])
-	mint := token.NewTestToken().PackMint(w.publisher.Address(), big.NewInt(1_000_000))
-	if _, err := deployer.Send(t.Context(), evm.Call{To: &w.token, Data: mint}); err != nil {
-		t.Fatal(err)
-	}
+	client := w.dial(t, w.node)
+	w.publisher, w.provider = evm.NewWallet(client, w.keys[0]), evm.NewWallet(client, w.keys[1])
 	return w
 }
 
-func deploy(t *testing.T, w *evm.Wallet, bin string) common.Address {
+func (w *world) dial(t testing.TB, nodes ...*evmtest.Proxy) *evm.Client {
 	t.Helper()
-	r, err := w.Send(t.Context(), evm.Call{Data: common.FromHex(bin)})
+	var urls []string
+	for _, n := range nodes {
+		urls = append(urls, n.URL)
+	}
+	c, err := evm.Dial(t.Context(), urls, w.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Contract
+	t.Cleanup(c.Close)
+	return c
 }
 
 func (w *world) terms(salt byte) channel.Terms {
@@ -109,7 +82,7 @@ func (w *world) terms(salt byte) channel.Terms {
 	}
 }
 
-func (w *world) voucher(t *testing.T, terms channel.Terms, total uint64) evm.Claim {
+func (w *world) voucher(t testing.TB, terms channel.Terms, total uint64) evm.Claim {
 	t.Helper()
 	v := channel.Voucher{Channel: terms.ID(w.publisher.Domain()), Total: tariff.Units(total)}
 	sig, err := channel.Sign(v, w.publisher.Domain(), w.signer)
@@ -119,7 +92,7 @@ func (w *world) voucher(t *testing.T, terms channel.Terms, total uint64) evm.Cla
 	return evm.Claim{Terms: terms, Total: v.Total, Signature: sig}
 }
 
-func (w *world) release(t *testing.T, terms channel.Terms, total uint64) evm.Claim {
+func (w *world) release(t testing.TB, terms channel.Terms, total uint64) evm.Claim {
 	t.Helper()
 	r := channel.Release{Channel: terms.ID(w.publisher.Domain()), Total: tariff.Units(total)}
 	sig, err := channel.Sign(r, w.publisher.Domain(), w.signer)
@@ -129,15 +102,12 @@ func (w *world) release(t *testing.T, terms channel.Terms, total uint64) evm.Cla
 	return evm.Claim{Terms: terms, Total: r.Total, Signature: sig}
 }
 
-func (w *world) pass(t *testing.T, d time.Duration) {
+func (w *world) pass(t testing.TB, d time.Duration) {
 	t.Helper()
-	w.sim.Rollback() // the pool may still hold what was just mined, and time only moves past an empty one
-	if err := w.sim.AdjustTime(d); err != nil {
-		t.Fatal(err)
-	}
+	w.chain.Pass(t, d)
 }
 
-func (w *world) open(t *testing.T, terms channel.Terms) channel.ID {
+func (w *world) open(t testing.TB, terms channel.Terms) channel.ID {
 	t.Helper()
 	if _, err := w.publisher.Open(t.Context(), terms, tariff.Units(100_000)); err != nil {
 		t.Fatal(err)
@@ -145,7 +115,7 @@ func (w *world) open(t *testing.T, terms channel.Terms) channel.ID {
 	return terms.ID(w.publisher.Domain())
 }
 
-func (w *world) balance(t *testing.T, account common.Address) string {
+func (w *world) balance(t testing.TB, account common.Address) string {
 	t.Helper()
 	b, err := w.publisher.Balance(t.Context(), w.token, account)
 	if err != nil {
@@ -156,7 +126,7 @@ func (w *world) balance(t *testing.T, account common.Address) string {
 
 // The contract computes the same id, and every sum is where it should be at the end.
 func TestLifeOfAChannel(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+	w, ctx := newWorld(t, evmtest.Options{}), t.Context()
 	terms := w.terms(1)
 	id := w.open(t, terms)
 
@@ -208,7 +178,7 @@ func TestLifeOfAChannel(t *testing.T) {
 }
 
 func TestPublisherLeaves(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+	w, ctx := newWorld(t, evmtest.Options{}), t.Context()
 	terms := w.terms(1)
 	id := w.open(t, terms)
 	if _, err := w.publisher.Withdraw(ctx, terms); !errors.Is(err, evm.ErrNoticeNotEnded) {
@@ -243,7 +213,7 @@ func TestPublisherLeaves(t *testing.T) {
 
 // Every refusal costs nothing and says which one it is.
 func TestRefusals(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+	w, ctx := newWorld(t, evmtest.Options{}), t.Context()
 	terms, unopened := w.terms(1), w.terms(2)
 	w.open(t, terms)
 	w.pass(t, time.Hour)
@@ -288,7 +258,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestClaimBatch(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+	w, ctx := newWorld(t, evmtest.Options{}), t.Context()
 	a, b, c, none := w.terms(1), w.terms(2), w.terms(3), w.terms(4)
 	c.Payees = []channel.Payee{{Account: common.Address{7}, Share: 250_000}}
 	for _, terms := range []channel.Terms{a, b, c} {
@@ -326,7 +296,7 @@ func TestClaimBatch(t *testing.T) {
 }
 
 func TestDialChecksWhereItIs(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, evmtest.Options{})
 	wrong, empty, another := w.cfg, w.cfg, w.cfg
 	wrong.ChainID = 1
 	empty.Channels = common.Address{1}
@@ -335,7 +305,7 @@ func TestDialChecksWhereItIs(t *testing.T) {
 		cfg  evm.Config
 		want error
 	}{"the right one": {w.cfg, nil}, "another chain": {wrong, evm.ErrWrongChain}, "no code": {empty, evm.ErrNoContract}, "another contract": {another, evm.ErrNoContract}} {
-		if _, err := evm.New(t.Context(), w.chain, test.cfg); !errors.Is(err, test.want) {
+		if _, err := evm.Dial(t.Context(), []string{w.node.URL}, test.cfg); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
 	}
@@ -352,14 +322,14 @@ func TestDeadline(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	_, err = evm.Dial(t.Context(), "http://"+l.Addr().String(), evm.Config{Timeout: 50 * time.Millisecond})
+	_, err = evm.Dial(t.Context(), []string{"http://" + l.Addr().String()}, evm.Config{Timeout: 50 * time.Millisecond})
 	if !errors.Is(err, evm.ErrUnavailable) {
 		t.Errorf("Dial = %v, want ErrUnavailable", err)
 	}
 }
 
 func TestGasMoney(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, evmtest.Options{})
 	key, err := crypto.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
@@ -371,7 +341,7 @@ func TestGasMoney(t *testing.T) {
 }
 
 func TestTokenInfo(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, evmtest.Options{})
 	for range 2 {
 		info, err := w.publisher.TokenInfo(t.Context(), w.token)
 		if err != nil || info != (evm.Token{Symbol: "TEST", Decimals: 6}) {
@@ -385,7 +355,7 @@ func TestTokenInfo(t *testing.T) {
 
 // The contract agrees with the reference formula at every step of a life with clamps of each kind.
 func TestClaimsFollowTheReference(t *testing.T) {
-	w, ctx := newWorld(t), t.Context()
+	w, ctx := newWorld(t, evmtest.Options{}), t.Context()
 	terms := w.terms(1)
 	terms.Window = 600
 	id := w.open(t, terms)

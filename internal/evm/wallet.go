@@ -9,27 +9,49 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
-	"sync"
-	"time"
 
-	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/apocryph/apocryph/internal/channel"
+	"github.com/apocryph/apocryph/internal/fault"
 )
 
-// Wallet sends transactions of one key. One is under way at a time: a second caller waits until the first one's is mined.
+// Wallet sends transactions of one key. One is under way at a time: a second caller waits until the first one's has ended.
 type Wallet struct {
 	*Client
-	key *ecdsa.PrivateKey
+	key  *ecdsa.PrivateKey
+	with Sending
 
-	sending sync.Mutex
+	// sending holds a token while a transaction is under way. What follows is its holder's.
+	sending chan struct{}
+	// told is the first version of the transaction whose receipt this process has handed out.
+	told common.Hash
+}
+
+// Sending is how a wallet sends. Its zero value is for one process at a time that need not survive.
+type Sending struct {
+	// Journal remembers what is under way; nil remembers it as long as the Wallet lives.
+	Journal Journal
+	// Exclusive says that nobody else uses the key, and that what it does may be done again: what another process left waiting is
+	// replaced. Without it, the wallet queues behind what its owner sent elsewhere.
+	Exclusive bool
+	// Settled, if any, is told how a transaction of an earlier run ended that had to be settled before another call.
+	Settled func(Call, Receipt, error)
 }
 
 // NewWallet returns the wallet of a key.
-func NewWallet(c *Client, key *ecdsa.PrivateKey) *Wallet { return &Wallet{Client: c, key: key} }
+func NewWallet(c *Client, key *ecdsa.PrivateKey) *Wallet { return NewWalletWith(c, key, Sending{}) }
+
+// NewWalletWith is NewWallet with choices.
+func NewWalletWith(c *Client, key *ecdsa.PrivateKey, s Sending) *Wallet {
+	if s.Journal == nil {
+		s.Journal = new(memory)
+	}
+	return &Wallet{Client: c, key: key, with: s, sending: make(chan struct{}, 1)}
+}
 
 // Address is the wallet's account.
 func (w *Wallet) Address() common.Address { return crypto.PubkeyToAddress(w.key.PublicKey) }
@@ -51,6 +73,8 @@ type Receipt struct {
 	Contract common.Address
 	// Events are those of the Channels contract, in order.
 	Events []Event
+	// Resumed says that the transaction is of an earlier call: this one found it under way, or mined and not acknowledged.
+	Resumed bool
 }
 
 // Call is a transaction to be: a nil To deploys Data.
@@ -60,102 +84,178 @@ type Call struct {
 	Value *big.Int
 }
 
-// Send sends a transaction and waits until it is mined. It is estimated first, so what the contract refuses is returned without
-// costing anything. After ErrNotMined or ErrUnavailable the transaction may still take effect: look at the state before trying again.
+// Send sends a transaction and waits until it is mined, Config.Confirmations deep. It is estimated first, so what the contract refuses
+// is returned without costing anything.
+//
+// After ErrNotMined, and after the process was killed at any point, the transaction may still take effect. The same call again goes on
+// with it and returns its receipt; any other call waits for it first. A transaction that was mined is the answer to the same call of
+// later processes until Acknowledge; within a process it is once returned, and then the same call is a new one.
 func (w *Wallet) Send(ctx context.Context, what Call) (Receipt, error) {
-	w.sending.Lock()
-	defer w.sending.Unlock()
-
-	tx, err := w.prepare(ctx, what)
+	unlock, err := w.lock(ctx)
 	if err != nil {
 		return Receipt{}, err
 	}
-	_, err = request(ctx, w.Client, func(ctx context.Context) (struct{}, error) { return struct{}{}, w.eth.SendTransaction(ctx, tx) })
+	defer unlock()
+	last, err := w.load()
 	if err != nil {
-		return Receipt{}, fmt.Errorf("sending transaction %s: %w", tx.Hash(), err)
+		return Receipt{}, err
 	}
-	return w.wait(ctx, tx)
+	if last != nil && (!last.Done || crypto.Keccak256Hash(last.Signed[0]) != w.told) {
+		if last.is(what) {
+			r, err := w.settle(ctx, last, false)
+			r.Resumed = true
+			return r, err
+		}
+		if !last.Done {
+			r, err := w.settle(ctx, last, false)
+			if errors.Is(err, ErrNotMined) || (err != nil && !errors.Is(err, ErrReverted) && !errors.Is(err, ErrReplaced)) {
+				return Receipt{}, fault.Hint(fmt.Errorf("an earlier transaction of the wallet: %w", err), "it has to end before another one is sent: try again in a while")
+			}
+			if w.with.Settled != nil {
+				w.with.Settled(last.call(), r, err)
+			}
+			if last, err = w.load(); err != nil {
+				return Receipt{}, err
+			}
+		}
+	}
+	return w.submit(ctx, what, last)
 }
 
-// prepare makes and signs a transaction: next nonce, estimated gas with a margin, and a fee that survives a few full blocks.
-func (w *Wallet) prepare(ctx context.Context, what Call) (*types.Transaction, error) {
-	msg := ethereum.CallMsg{From: w.Address(), To: what.To, Data: what.Data, Value: what.Value}
-	gas, err := request(ctx, w.Client, func(ctx context.Context) (uint64, error) { return w.eth.EstimateGas(ctx, msg) })
-	if err != nil {
-		return nil, err
-	}
-	gas += gas / 5 // state may change before the transaction is mined
-	head, err := request(ctx, w.Client, func(ctx context.Context) (*types.Header, error) { return w.eth.HeaderByNumber(ctx, nil) })
-	if err != nil {
-		return nil, err
-	}
-	gas = min(gas, head.GasLimit)
-	tip, err := request(ctx, w.Client, w.eth.SuggestGasTipCap)
-	if err != nil {
-		return nil, err
-	}
-	fee := new(big.Int).Set(tip)
-	if head.BaseFee != nil {
-		fee.Add(fee, new(big.Int).Lsh(head.BaseFee, 1))
-	}
-	if err := w.affords(ctx, what, new(big.Int).Mul(fee, new(big.Int).SetUint64(gas))); err != nil {
-		return nil, err
-	}
-	nonce, err := request(ctx, w.Client, func(ctx context.Context) (uint64, error) { return w.eth.PendingNonceAt(ctx, w.Address()) })
-	if err != nil {
-		return nil, err
-	}
-	id := new(big.Int).SetUint64(w.cfg.ChainID)
-	return types.SignNewTx(w.key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
-		ChainID: id, Nonce: nonce, GasTipCap: tip, GasFeeCap: fee, Gas: gas, To: what.To, Value: what.Value, Data: what.Data,
-	})
-}
-
-// affords returns ErrInsufficientGas unless the wallet can pay for gas and value.
-func (w *Wallet) affords(ctx context.Context, what Call, gasCost *big.Int) error {
-	have, err := w.GasBalance(ctx, w.Address())
+// Acknowledge forgets the last transaction if it is done. A program calls it when it has told its user.
+func (w *Wallet) Acknowledge() error {
+	unlock, err := w.lock(context.Background())
 	if err != nil {
 		return err
 	}
-	need := gasCost
-	if what.Value != nil {
-		need = new(big.Int).Add(gasCost, what.Value)
+	defer unlock()
+	if last, err := w.load(); err != nil || last == nil || !last.Done {
+		return err
 	}
-	if have.Big().Cmp(need) < 0 {
-		return fmt.Errorf("%s has %s wei and may need %s: %w", w.Address(), have, need, ErrInsufficientGas)
-	}
-	return nil
+	return w.with.Journal.Save(nil)
 }
 
-// wait returns when tx is mined, or ErrNotMined. A request that fails meanwhile says nothing about tx, so it only waits on.
-func (w *Wallet) wait(ctx context.Context, tx *types.Transaction) (Receipt, error) {
-	deadline, cancel := context.WithTimeout(ctx, w.cfg.MineTimeout)
-	defer cancel()
-	tick := time.NewTicker(w.cfg.Poll)
-	defer tick.Stop()
-	for {
-		r, err := request(deadline, w.Client, func(ctx context.Context) (*types.Receipt, error) { return w.eth.TransactionReceipt(ctx, tx.Hash()) })
-		if err == nil {
-			return w.receipt(r)
+// lock makes the wallet this call's alone.
+func (w *Wallet) lock(ctx context.Context) (unlock func(), err error) {
+	select {
+	case w.sending <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	free, err := w.with.Journal.Lock(ctx)
+	if err != nil {
+		<-w.sending
+		return nil, err
+	}
+	return func() { free(); <-w.sending }, nil
+}
+
+// load returns the journal's entry, or ErrJournal if it is of another wallet.
+func (w *Wallet) load() (*Entry, error) {
+	e, err := w.with.Journal.Load()
+	if err != nil || e == nil {
+		return nil, fault.Hint(err, "if no transaction of this wallet is under way, remove the file")
+	}
+	if e.From != w.Address() || e.ChainID != w.cfg.ChainID {
+		return nil, fmt.Errorf("it is of %s on chain %d: %w", e.From, e.ChainID, ErrJournal)
+	}
+	_, err = e.versions()
+	return e, err
+}
+
+// submits bounds how often a transaction is made anew that no endpoint took.
+const submits = 3
+
+// submit makes a transaction and sees it through. The last one is done, or nil.
+func (w *Wallet) submit(ctx context.Context, what Call, last *Entry) (Receipt, error) {
+	gas, err := w.estimate(ctx, what)
+	if err != nil {
+		return Receipt{}, err
+	}
+	price, err := w.suggest(ctx)
+	if err != nil {
+		return Receipt{}, err
+	}
+	for try := 1; ; try++ {
+		if err := w.affords(ctx, what, price.of(gas)); err != nil {
+			return Receipt{}, err
 		}
-		select {
-		case <-deadline.Done():
-			return Receipt{}, errors.Join(fmt.Errorf("transaction %s: %w", tx.Hash(), ErrNotMined), ctx.Err())
-		case <-tick.C:
+		nonce, err := w.nextNonce(ctx, last)
+		if err != nil {
+			return Receipt{}, fmt.Errorf("finding the account's next nonce: %w", err)
+		}
+		tx, err := w.sign(nonce, gas, price, what)
+		if err != nil {
+			return Receipt{}, err
+		}
+		e := &Entry{
+			ChainID: w.cfg.ChainID, From: w.Address(), Nonce: nonce, To: what.To, Data: what.Data, Value: (*hexutil.Big)(what.Value), Since: w.cfg.Now(),
+		}
+		if err := w.note(e, tx); err != nil {
+			return Receipt{}, err
+		}
+		refusal := w.broadcast(ctx, tx)
+		if refusal == nil {
+			return w.settle(ctx, e, true)
+		}
+		// No endpoint has it, so it is as if it had never been signed: the next one gets the same nonce, or finds that used.
+		if err := w.with.Journal.Save(last); err != nil {
+			return Receipt{}, err
+		}
+		again := says(refusal, tooLow)
+		if w.with.Exclusive && says(refusal, tooCheap) {
+			price, again = price.raised(), true
+		}
+		if !again || try == w.most() || w.tooDear(price) != nil {
+			return Receipt{}, refusal
+		}
+		if err := w.cfg.Wait(ctx, w.cfg.Poll); err != nil {
+			return Receipt{}, errors.Join(refusal, err)
 		}
 	}
 }
 
-// receipt reads a mined transaction's outcome.
-func (w *Wallet) receipt(r *types.Receipt) (Receipt, error) {
-	out := Receipt{Tx: r.TxHash, Block: r.BlockNumber.Uint64(), GasUsed: r.GasUsed, Contract: r.ContractAddress}
-	if r.Status != types.ReceiptStatusSuccessful {
-		return out, fmt.Errorf("transaction %s: %w", r.TxHash, ErrReverted)
+// most is how often a transaction is made anew.
+func (w *Wallet) most() int {
+	if w.with.Exclusive {
+		return max(submits, w.cfg.MaxBumps)
 	}
-	for _, l := range r.Logs {
-		if e, ok := w.event(l); ok {
-			out.Events = append(out.Events, e)
-		}
+	return submits
+}
+
+// sign makes a version of a transaction.
+func (w *Wallet) sign(nonce, gas uint64, p price, what Call) (*types.Transaction, error) {
+	id := number(w.cfg.ChainID)
+	return types.SignNewTx(w.key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
+		ChainID: id, Nonce: nonce, GasTipCap: p.tip, GasFeeCap: p.fee, Gas: gas, To: what.To, Value: what.Value, Data: what.Data,
+	})
+}
+
+// note adds a version to an entry and saves it. Nothing may be broadcast before.
+func (w *Wallet) note(e *Entry, tx *types.Transaction) error {
+	raw, err := tx.MarshalBinary()
+	if err != nil {
+		return err
 	}
-	return out, nil
+	e.Signed = append(e.Signed, raw)
+	return w.with.Journal.Save(e)
+}
+
+// Submit sends a transaction that was signed elsewhere and waits for it as Send does. Its price can't be raised here.
+func (c *Client) Submit(ctx context.Context, tx *types.Transaction) (Receipt, error) {
+	from, err := types.Sender(types.LatestSignerForChainID(number(c.cfg.ChainID)), tx)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("whose transaction it is: %w", err)
+	}
+	w := NewWallet(c, nil)
+	e := &Entry{
+		ChainID: c.cfg.ChainID, From: from, Nonce: tx.Nonce(), To: tx.To(), Data: tx.Data(), Value: (*hexutil.Big)(tx.Value()), Since: c.cfg.Now(),
+	}
+	if err := w.note(e, tx); err != nil {
+		return Receipt{}, err
+	}
+	if refusal := w.broadcast(ctx, tx); refusal != nil && !says(refusal, tooLow) { // it may have been mined before
+		return Receipt{}, refusal
+	}
+	return w.settle(ctx, e, true)
 }

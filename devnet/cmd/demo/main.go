@@ -47,7 +47,7 @@ func main() {
 
 // Run runs the demo.
 func (c *cli) Run(ctx context.Context) error {
-	client, err := evm.Dial(ctx, c.RPC, evm.Config{Channels: common.HexToAddress(c.Channels)})
+	client, err := evm.Dial(ctx, []string{c.RPC}, evm.Config{Channels: common.HexToAddress(c.Channels)})
 	if err != nil {
 		return err
 	}
