@@ -13,6 +13,7 @@ import {
     Status,
     Terms
 } from "./interfaces/IChannels.sol";
+import {ClaimMath} from "./libraries/ClaimMath.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
@@ -21,7 +22,6 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title Channels
 /// @notice All channels of all tokens. It has no owner, can't be upgraded and can't be paused.
@@ -32,12 +32,13 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 /// Assumes of OpenZeppelin: `tryRecover` accepts no malleable signature and never yields address zero without an error;
 /// `trySafeTransfer` doesn't revert, whatever the token does, short of eating all gas.
 contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
+    using ClaimMath for State;
     using SafeERC20 for IERC20;
 
     /* CONSTANTS */
 
     /// @inheritdoc IChannels
-    uint256 public constant ONE = 1_000_000;
+    uint256 public constant ONE = ClaimMath.ONE;
 
     /// @inheritdoc IChannels
     uint256 public constant MAX_PAYEES = 8;
@@ -62,19 +63,21 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
 
     string private constant OPEN = "Open(Terms terms,uint256 amount,uint256 deadline)";
 
-    bytes32 private constant AGREEMENT_TYPEHASH = keccak256(bytes(AGREEMENT));
-
-    bytes32 private constant PAYEE_TYPEHASH = keccak256(bytes(PAYEE));
-
-    bytes32 private constant PAYMENT_TYPEHASH = keccak256(abi.encodePacked(PAYMENT, PAYEE));
-
-    bytes32 private constant TERMS_TYPEHASH = keccak256(abi.encodePacked(TERMS, AGREEMENT, PAYEE, PAYMENT));
-
-    bytes32 private constant OPEN_TYPEHASH = keccak256(abi.encodePacked(OPEN, AGREEMENT, PAYEE, PAYMENT, TERMS));
-
     bytes32 private constant VOUCHER_TYPEHASH = keccak256("Voucher(bytes32 channel,uint256 total)");
 
     bytes32 private constant RELEASE_TYPEHASH = keccak256("Release(bytes32 channel,uint256 total)");
+
+    // Hashes of composed types are computed once, at deployment: constants would be composed and hashed at each use.
+
+    bytes32 private immutable AGREEMENT_TYPEHASH = keccak256(bytes(AGREEMENT));
+
+    bytes32 private immutable PAYEE_TYPEHASH = keccak256(bytes(PAYEE));
+
+    bytes32 private immutable PAYMENT_TYPEHASH = keccak256(abi.encodePacked(PAYMENT, PAYEE));
+
+    bytes32 private immutable TERMS_TYPEHASH = keccak256(abi.encodePacked(TERMS, AGREEMENT, PAYEE, PAYMENT));
+
+    bytes32 private immutable OPEN_TYPEHASH = keccak256(abi.encodePacked(OPEN, AGREEMENT, PAYEE, PAYMENT, TERMS));
 
     /* STORAGE */
 
@@ -186,14 +189,16 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
         Payment calldata payment = terms.payment;
         require(payment.payout != address(0) && payment.signer != address(0), ZeroAddress());
         require(terms.cap != 0 && terms.window != 0, ZeroRate());
-        require(terms.agreement.notice >= MIN_NOTICE && terms.agreement.notice <= MAX_NOTICE, NoticeOutOfBounds());
-        require(payment.payees.length <= MAX_PAYEES, BadShares());
+        uint256 period = terms.agreement.notice;
+        require(period >= MIN_NOTICE && period <= MAX_NOTICE, NoticeOutOfBounds());
+        Payee[] calldata payees = payment.payees;
+        require(payees.length <= MAX_PAYEES, BadShares());
 
         uint256 shares;
-        for (uint256 i; i < payment.payees.length; ++i) {
-            require(payment.payees[i].account != address(0), ZeroAddress());
-            require(payment.payees[i].share != 0, BadShares());
-            shares += payment.payees[i].share;
+        for (uint256 i; i < payees.length; ++i) {
+            require(payees[i].account != address(0), ZeroAddress());
+            require(payees[i].share != 0, BadShares());
+            shares += payees[i].share;
         }
         require(shares <= ONE, BadShares());
     }
@@ -223,9 +228,10 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
         amounts = new uint256[](items.length);
         bytes32 paymentHash = _hashPayment(payment);
         for (uint256 i; i < items.length; ++i) {
-            ChannelId id = _idOf(paymentHash, items[i]);
+            Claim calldata item = items[i];
+            ChannelId id = _idOf(paymentHash, item);
             bytes4 refusal;
-            (amounts[i], refusal) = _claim(id, payment, items[i], parts);
+            (amounts[i], refusal) = _claim(id, payment, item, parts);
             if (refusal != 0) emit ClaimSkipped(id, refusal);
         }
 
@@ -240,7 +246,7 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
         State memory channel = channels[id];
         if (channel.spentUntil == 0) return (0, NotOpened.selector);
         if (channel.noticeEnd == CLOSED) return (0, AlreadyClosed.selector);
-        amount = _spend(channel, item.cap, item.window, item.total);
+        amount = channel.spend(item.cap, item.window, item.total, block.timestamp);
         if (amount == 0) return (0, NothingToClaim.selector);
         if (!_signed(payment.signer, voucherDigest(id, item.total), item.signature)) {
             return (0, BadSignature.selector);
@@ -250,58 +256,7 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
 
         emit Claimed(id, amount, channel.claimed);
 
-        _split(payment, channel.claimed - amount, channel.claimed, parts);
-    }
-
-    /// @dev What a voucher over `total` can claim now; `channel`, in memory only, becomes what it is after that claim.
-    ///
-    /// Seconds of cap are spent, not reset: a claim that needs little leaves the rest to the next one. If they were
-    /// reset, anyone could submit an old voucher just before a release, and the provider would lose what the release
-    /// was to pay. Rounding up favours the publisher, and costs a provider nothing whose vouchers are whole seconds
-    /// apart and within the cap.
-    function _spend(State memory channel, uint256 cap, uint256 window, uint256 total)
-        private
-        view
-        returns (uint256 amount)
-    {
-        if (total <= channel.claimed) return 0;
-        if (channel.noticeEnd != 0 && block.timestamp >= channel.noticeEnd) return 0;
-
-        uint256 from = Math.max(channel.spentUntil, Math.saturatingSub(block.timestamp, window));
-        uint256 allowed = cap * (block.timestamp - from);
-        amount = Math.min(Math.min(total, channel.deposited) - channel.claimed, allowed);
-        if (amount == 0) return 0;
-
-        // casting to uint88 is safe: no more than deposited
-        // forge-lint: disable-next-line(unsafe-typecast)
-        channel.claimed += uint88(amount);
-        // casting to uint40 is safe: no later than now, because amount <= allowed
-        // forge-lint: disable-next-line(unsafe-typecast)
-        channel.spentUntil = uint40(from + Math.ceilDiv(amount, cap));
-    }
-
-    /* SHARES */
-
-    /// @dev Adds to `parts`, provider last, what each is due when the claimed total goes from `from` to `to`.
-    ///
-    /// Each payee in turn gets share/left of what those before left over, rounded down, where `left` is what is
-    /// unshared of the whole; the provider gets the rest. So the first payee's total is floor(total * share), everyone
-    /// has at least the floor of their share at any time, all parts sum to the total, and no part ever shrinks while
-    /// the total grows (which plain floors don't give: with two halves, a total of 1 leaves the provider 1, and a total
-    /// of 2 leaves nothing).
-    function _split(Payment calldata payment, uint256 from, uint256 to, uint256[] memory parts) private pure {
-        uint256 count = payment.payees.length;
-        uint256 left = ONE;
-        for (uint256 i; i < count; ++i) {
-            uint256 share = payment.payees[i].share;
-            uint256 partFrom = from * share / left;
-            uint256 partTo = to * share / left;
-            parts[i] += partTo - partFrom;
-            from -= partFrom;
-            to -= partTo;
-            left -= share;
-        }
-        parts[count] += to - from;
+        ClaimMath.split(payment.payees, channel.claimed - amount, channel.claimed, parts);
     }
 
     /// @dev Transfers the parts.
@@ -369,11 +324,11 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
         require(_signed(terms.payment.signer, releaseDigest(id, total), signature), BadSignature());
 
         uint256[] memory parts = new uint256[](terms.payment.payees.length + 1);
-        uint256 amount = _spend(channel, terms.cap, terms.window, total);
+        uint256 amount = channel.spend(terms.cap, terms.window, total, block.timestamp);
         if (amount != 0) {
             emit Claimed(id, amount, channel.claimed);
 
-            _split(terms.payment, channel.claimed - amount, channel.claimed, parts);
+            ClaimMath.split(terms.payment.payees, channel.claimed - amount, channel.claimed, parts);
         }
         _close(id, channel, terms);
 
@@ -419,7 +374,7 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
     function claimable(Terms calldata terms, uint256 total) external view returns (uint256 amount) {
         State memory channel = channels[channelId(terms)];
         if (channel.spentUntil == 0 || channel.noticeEnd == CLOSED) return 0;
-        amount = _spend(channel, terms.cap, terms.window, total);
+        amount = channel.spend(terms.cap, terms.window, total, block.timestamp);
     }
 
     /// @dev Where a channel is in its life.
@@ -445,7 +400,7 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IChannels
-    function hashAgreement(Agreement calldata agreement) public pure returns (bytes32) {
+    function hashAgreement(Agreement calldata agreement) public view returns (bytes32) {
         return keccak256(abi.encode(AGREEMENT_TYPEHASH, agreement));
     }
 
@@ -475,7 +430,7 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev hashStruct of `Terms`.
-    function _hashTerms(Terms calldata terms) private pure returns (bytes32) {
+    function _hashTerms(Terms calldata terms) private view returns (bytes32) {
         return keccak256(
             abi.encode(
                 TERMS_TYPEHASH, _hashPayment(terms.payment), terms.cap, terms.window, hashAgreement(terms.agreement)
@@ -484,12 +439,13 @@ contract Channels is IChannels, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev hashStruct of `Payment`.
-    function _hashPayment(Payment calldata payment) private pure returns (bytes32) {
-        bytes32[] memory payees = new bytes32[](payment.payees.length);
+    function _hashPayment(Payment calldata payment) private view returns (bytes32) {
+        Payee[] calldata payees = payment.payees;
+        bytes32[] memory hashes = new bytes32[](payees.length);
         for (uint256 i; i < payees.length; ++i) {
-            payees[i] = keccak256(abi.encode(PAYEE_TYPEHASH, payment.payees[i]));
+            hashes[i] = keccak256(abi.encode(PAYEE_TYPEHASH, payees[i]));
         }
-        bytes32 payeesHash = keccak256(abi.encodePacked(payees));
+        bytes32 payeesHash = keccak256(abi.encodePacked(hashes));
         return keccak256(abi.encode(PAYMENT_TYPEHASH, payment.token, payment.payout, payeesHash, payment.signer));
     }
 

@@ -316,7 +316,7 @@ interface IChannels {
     function channelId(Terms calldata terms) external view returns (ChannelId);
 
     /// @notice The hash of an agreement, as claims carry it.
-    function hashAgreement(Agreement calldata agreement) external pure returns (bytes32);
+    function hashAgreement(Agreement calldata agreement) external view returns (bytes32);
 
     /// @notice What a channel's signer signs to let `total` be claimed.
     function voucherDigest(ChannelId id, uint256 total) external view returns (bytes32);
