@@ -32,6 +32,12 @@ func (p price) raised() price {
 	return price{more(p.tip), more(p.fee)}
 }
 
+// outbid is half more, to replace a transaction of an unknown price in a few steps.
+func (p price) outbid() price {
+	more := func(n *big.Int) *big.Int { return new(big.Int).Add(n, new(big.Int).Rsh(n, 1)) }
+	return price{more(p.tip), more(p.fee)}.atLeast(p.raised())
+}
+
 // atLeast is the larger of each.
 func (p price) atLeast(o price) price {
 	if o.tip.Cmp(p.tip) > 0 {

@@ -32,7 +32,7 @@ type node struct {
 	mu       sync.Mutex
 	eth      *ethclient.Client
 	ready    bool
-	refused  error // ErrWrongChain, for ever
+	refused  error // for ever
 	chain    uint64
 	head     uint64
 	failures int
@@ -85,8 +85,13 @@ func ask[T any](ctx context.Context, n *node, do func(context.Context, *ethclien
 
 // answers reports whether an outcome is about our call, so that it is no use to ask elsewhere.
 func answers(err error) bool {
-	return !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrWrongChain) && !errors.Is(err, context.Canceled)
+	return !errors.Is(err, ErrUnavailable) && !errors.Is(err, context.Canceled) && !errors.As(err, new(unfit))
 }
+
+// unfit says that the endpoint itself is of another chain, or without the contract.
+type unfit struct{ error }
+
+func (u unfit) Unwrap() error { return u.error }
 
 func (n *node) learn(err error) {
 	n.mu.Lock()
@@ -124,7 +129,10 @@ func (n *node) connect(ctx context.Context) (*ethclient.Client, error) {
 	defer n.mu.Unlock()
 	n.eth, n.ready, n.chain = eth, err == nil, chain
 	if errors.Is(err, ErrWrongChain) {
-		n.refused = err
+		n.refused = unfit{err}
+	}
+	if errors.Is(err, ErrWrongChain) || errors.Is(err, ErrNoContract) {
+		err = unfit{err}
 	}
 	return eth, err
 }

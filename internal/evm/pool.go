@@ -176,11 +176,6 @@ func (p *pool) stale(n *node, head uint64) error {
 // nobody is the error when no endpoint was of use.
 func (p *pool) nobody(errs []error) error {
 	err := errors.Join(errs...)
-	for _, kind := range []error{ErrWrongChain, ErrNoContract} {
-		if errors.Is(err, kind) && !errors.Is(err, ErrUnavailable) {
-			return err
-		}
-	}
 	if errors.Is(err, ErrStale) {
 		return fault.Hint(err, "wait until an endpoint has caught up, or name another one with --rpc")
 	}

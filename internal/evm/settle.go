@@ -25,6 +25,8 @@ const (
 	nonceTries = 5
 	// rebroadcastEvery is the time after which a transaction is sent out again when there are no new blocks.
 	rebroadcastEvery = 15 * time.Second
+	// patience is how many looks in a row have to miss a receipt of a used nonce: nodes find receipts a little after they have the state.
+	patience = 10
 	// slowest is the longest time between two looks for a receipt, unless Config.Poll is longer.
 	slowest = 2 * time.Second
 )
@@ -101,11 +103,13 @@ type settling struct {
 	mu       sync.Mutex
 	receipts map[sight]*types.Receipt
 
+	missed int // looks in a row that found the nonce used and no receipt
 	head   uint64
 	blocks uint64    // since it was priced
 	priced time.Time // when it was
 	sent   time.Time
 	doubt  error // why nothing is known, at the last look
+	dear   error // why no more was offered, when it was due
 }
 
 // settle waits until a version of a transaction is mined deep enough and says how it ended, keeping it in the endpoints' pools and
@@ -119,6 +123,9 @@ func (w *Wallet) settle(ctx context.Context, e *Entry, sent bool) (Receipt, erro
 	for pause := w.cfg.Poll; ; pause = min(pause+pause/4, max(w.cfg.Poll, slowest)) {
 		saw, err := s.look(ctx)
 		s.doubt = err
+		if s.missed++; err != nil || !saw.used {
+			s.missed = 0
+		}
 		switch {
 		case err != nil:
 		case saw.mined && saw.deep && saw.ok:
@@ -129,6 +136,7 @@ func (w *Wallet) settle(ctx context.Context, e *Entry, sent bool) (Receipt, erro
 				return s.failed(s.receipts[saw])
 			}
 			s.doubt = errors.Join(ErrReverted, err)
+		case saw.used && s.missed < patience:
 		case saw.used:
 			gone, err := s.replaced(ctx)
 			if gone {
@@ -150,7 +158,7 @@ func (w *Wallet) settle(ctx context.Context, e *Entry, sent bool) (Receipt, erro
 func (s *settling) newest() common.Hash { return crypto.Keccak256Hash(s.e.Signed[len(s.e.Signed)-1]) }
 
 func (s *settling) notMined(err error) error {
-	err = errors.Join(fmt.Errorf("transaction %s: %w", s.newest(), ErrNotMined), s.doubt, err)
+	err = errors.Join(fmt.Errorf("transaction %s: %w", s.newest(), ErrNotMined), s.doubt, s.dear, err)
 	return fault.Hint(err, "the same command again goes on waiting for it, and pays nothing twice")
 }
 
@@ -249,11 +257,10 @@ func (s *settling) push(ctx context.Context) error {
 		s.blocks += head.Number - s.head
 	}
 	s.head = max(s.head, head.Number)
-	var dear error
 	if s.blocks >= s.cfg.BumpAfter || now.Sub(s.priced) >= s.cfg.BumpEvery {
 		s.blocks, s.priced, moved = 0, now, true
-		if dear = s.bump(ctx, s.e); dear != nil && !errors.Is(dear, ErrFeeTooHigh) {
-			return dear
+		if s.dear = s.bump(ctx, s.e); s.dear != nil && !errors.Is(s.dear, ErrFeeTooHigh) {
+			return s.dear
 		}
 	}
 	if !moved && !s.sent.IsZero() && now.Sub(s.sent) < rebroadcastEvery {
@@ -272,7 +279,7 @@ func (s *settling) push(ctx context.Context) error {
 	if taken {
 		err = nil
 	}
-	return errors.Join(dear, err)
+	return err
 }
 
 // failed forgets a transaction that had no effect: the same call is a new one then.

@@ -204,7 +204,7 @@ func (w *Wallet) submit(ctx context.Context, what Call, last *Entry) (Receipt, e
 		}
 		again := says(refusal, tooLow)
 		if w.with.Exclusive && says(refusal, tooCheap) {
-			price, again = price.raised(), true
+			price, again = price.outbid(), true
 		}
 		if !again || try == w.most() || w.tooDear(price) != nil {
 			return Receipt{}, refusal

@@ -194,7 +194,7 @@ func (c *Chain) Send(t testing.TB, key *ecdsa.PrivateKey, to *common.Address, da
 	}
 	tx, err := types.SignNewTx(key, types.LatestSignerForChainID(big.NewInt(ID)), &types.DynamicFeeTx{
 		ChainID: big.NewInt(ID), Nonce: nonce, To: to, Data: data, Value: value, Gas: 5_000_000,
-		GasTipCap: big.NewInt(params.GWei), GasFeeCap: big.NewInt(100 * params.GWei),
+		GasTipCap: big.NewInt(params.GWei), GasFeeCap: big.NewInt(20 * params.GWei),
 	})
 	if err != nil {
 		t.Fatal(err)
