@@ -35,6 +35,7 @@ const keeperWait = time.Second
 // gatewayCmd configures the gateway. Its peer key comes from the keeper, so that evidence names it.
 type gatewayCmd struct {
 	ChainFlags
+	EndpointFlags
 	OfferFlags
 
 	// Listen are multiaddrs without a peer id.
@@ -49,8 +50,6 @@ type gatewayCmd struct {
 	KeeperToken     string `help:"File with the token for the keeper." default:"/var/run/secrets/apocryph/keeper/token" type:"path"`
 	Imagestore      string `help:"URL of the image store's push endpoint." default:"http://imagestore:7200"`
 	ImagestoreToken string `help:"File with the token for the image store." default:"/var/run/secrets/apocryph/imagestore/token" type:"path"`
-
-	RPC []string `name:"rpc" help:"URL of a JSON-RPC endpoint of the chain; several times, or with commas, in the order of preference." required:""`
 
 	Window    time.Duration `help:"How much unused cap can be claimed at once." default:"24h"`
 	Notice    time.Duration `help:"Notice that publishers give." default:"24h"`
@@ -78,7 +77,7 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("making the Kubernetes client: %w", err)
 	}
-	chain, err := evm.Dial(ctx, c.RPC, evm.Config{ChainID: c.ChainID, Channels: c.Channels})
+	chain, err := evm.Dial(ctx, c.RPC, c.EndpointFlags.config(c.ChainFlags))
 	if err != nil {
 		return err
 	}
@@ -160,6 +159,10 @@ func peerKey(ctx context.Context, log *slog.Logger, keeper keeperv1connect.Keepe
 type channels struct{ chain *evm.Client }
 
 func (c channels) Channel(ctx context.Context, id channel.ID) (channel.State, time.Time, error) {
-	s, err := c.chain.State(ctx, id)
+	v, err := c.chain.Look(ctx, id)
+	if v.Latest.Block.Number != 0 {
+		err = nil // only what is final is in doubt, and nothing here is
+	}
+	s := v.Cautious()
 	return s.State, s.Block.Time, err
 }

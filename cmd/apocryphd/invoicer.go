@@ -28,12 +28,14 @@ import (
 // invoicerCmd configures when vouchers are claimed and what counts as funded.
 type invoicerCmd struct {
 	ChainFlags
+	EndpointFlags
 
 	Kubeconfig string `help:"Kubeconfig file; empty in a cluster." type:"path"`
 	Namespace  string `help:"System namespace, where Apps and Usages live." default:"apocryph-system"`
 	Metrics    string `help:"Endpoint of metrics and health." default:":9090"`
 
-	RPC []string `name:"rpc" help:"URL of a JSON-RPC endpoint of the chain; several times, or with commas, in the order of preference." required:""`
+	// MaxFee bounds what a liar or a busy chain can make of the gas account.
+	MaxFee uint64 `help:"Most wei that are paid per unit of gas; 0 means no ceiling." default:"0"`
 	// GasKeyFile holds 64 hex digits. The key pays for transactions and can do nothing else.
 	GasKeyFile string `help:"File with the private key that pays for gas." default:"/var/run/secrets/apocryph/gas/key" type:"path"`
 
@@ -60,7 +62,8 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%s does not hold a private key of 64 hex digits", c.GasKeyFile) // the cause could quote it
 	}
-	chain := &escrow{urls: c.RPC, config: evm.Config{ChainID: c.ChainID, Channels: c.Channels}, key: key}
+	chain := &escrow{urls: c.RPC, config: c.EndpointFlags.config(c.ChainFlags), key: key}
+	chain.config.MaxFee = c.MaxFee
 	// A wrong chain is a mistake to be told at once; one that is away may come back, and apps are told so meanwhile.
 	if _, err := chain.connect(ctx); err != nil && !errors.Is(err, evm.ErrUnavailable) {
 		return err
@@ -109,7 +112,8 @@ func (e *escrow) connect(ctx context.Context) (*evm.Wallet, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.wallet = evm.NewWallet(client, e.key)
+	// Claims are totals, so one that is sent again pays nothing more, and nobody else has the key.
+	e.wallet = evm.NewWalletWith(client, e.key, evm.Sending{Exclusive: true})
 	return e.wallet, nil
 }
 
@@ -127,8 +131,17 @@ func (e *escrow) State(ctx context.Context, id channel.ID) (invoicer.Seen, error
 	if err != nil {
 		return invoicer.Seen{}, err
 	}
-	s, err := w.State(ctx, id)
-	return invoicer.Seen{State: s.State, Block: s.Block.Number, Time: s.Block.Time}, err
+	v, err := w.Look(ctx, id)
+	if v.Latest.Block.Number == 0 {
+		return invoicer.Seen{}, err
+	}
+	seen := invoicer.Seen{
+		State: v.Latest.State, Block: v.Latest.Block.Number, Time: v.Latest.Block.Time, Confirmed: v.Confirmed.State, Doubt: err,
+	}
+	if v.Final != nil {
+		seen.Final = &v.Final.State
+	}
+	return seen, nil
 }
 
 // Claim claims a voucher.

@@ -23,7 +23,10 @@ func (c Config) collect(s sight) action {
 	case channel.None:
 		return a
 	case channel.Closed:
-		return action{}
+		if s.final() == channel.Closed {
+			return action{}
+		}
+		return a // it may open again while that is not final
 	case channel.Open, channel.Notice, channel.Ended:
 	}
 	if s.release != nil {

@@ -52,12 +52,25 @@ func (s sight) at() time.Time {
 	return s.now
 }
 
-// status is the channel's, None if it was not read.
+// status is the channel's in the newest block, None if it was not read.
 func (s sight) status() channel.Status {
 	if s.seen == nil {
 		return channel.None
 	}
 	return s.seen.Status(s.at())
+}
+
+// known reports whether what was seen is enough to say how an app stands.
+func (s sight) known() bool {
+	return s.seen != nil && s.seen.Doubt == nil && s.seen.Confirmed.Status(s.at()) != channel.None
+}
+
+// final is the channel's status that can't be taken back, None if that was not asked for.
+func (s sight) final() channel.Status {
+	if !s.known() || s.seen.Final == nil {
+		return channel.None
+	}
+	return s.seen.Final.Status(s.at())
 }
 
 // left is what remains of the deposit after all that was used or signed away, arrears first.
@@ -68,7 +81,7 @@ func (s sight) left() tariff.Amount {
 			due = a
 		}
 	}
-	left, err := s.seen.Deposited.Sub(due)
+	left, err := s.seen.Confirmed.Deposited.Sub(due)
 	if err != nil {
 		return tariff.Amount{} // arrears
 	}
@@ -91,23 +104,24 @@ type step struct {
 
 // fund returns what Funded should say, nil to leave it as it is.
 func (c Config) fund(s sight) *step {
-	switch s.status() {
-	case channel.None:
+	switch {
+	case !s.known():
 		return c.unseen(s)
-	case channel.Closed:
+	case s.final() == channel.Closed:
 		return &step{metav1.ConditionFalse, v1alpha1.ReasonClosed,
-			fmt.Sprintf("the channel is closed: %s claimed, %s refunded", s.seen.Claimed, s.seen.Remaining())}
-	case channel.Ended:
+			fmt.Sprintf("the channel is closed: %s claimed, %s refunded", s.seen.Final.Claimed, s.seen.Final.Remaining())}
+	case s.final() == channel.Ended:
 		return &step{metav1.ConditionFalse, v1alpha1.ReasonNotice, "the publisher's notice ended at " + stamp(s.noticeEnd())}
-	case channel.Open, channel.Notice:
+	case s.status() != channel.Open && s.status() != channel.Notice:
+		return nil // closed or ended, it seems: that is believed when it is final, a quarter of an hour later at most
 	}
 	left, reserve := s.left(), c.reserve(s)
 	if left.Cmp(reserve) <= 0 || (exhausted(s.funded) && left.Cmp(reserve.Add(cost(s.prices, s.awake, c.ResumeRunway))) < 0) {
 		return &step{metav1.ConditionFalse, v1alpha1.ReasonExhausted,
-			fmt.Sprintf("%s of %s are left, %s are kept back", left, s.seen.Deposited, reserve)}
+			fmt.Sprintf("%s of %s are left, %s are kept back", left, s.seen.Confirmed.Deposited, reserve)}
 	}
 	if s.status() == channel.Notice {
-		if !s.at().Before(s.noticeEnd().Add(-c.NoticeLead)) {
+		if s.final() == channel.Notice && !s.at().Before(s.noticeEnd().Add(-c.NoticeLead)) {
 			return &step{metav1.ConditionFalse, v1alpha1.ReasonNotice, "stopped, because the publisher's notice ends at " + stamp(s.noticeEnd())}
 		}
 		return &step{metav1.ConditionTrue, v1alpha1.ReasonNotice, "the publisher has given notice until " + stamp(s.noticeEnd())}
@@ -134,7 +148,7 @@ func exhausted(funded *metav1.Condition) bool {
 // reserve is what is kept back. It is bounded by a quarter of the deposit, so that a small one starts at all.
 func (c Config) reserve(s sight) tariff.Amount {
 	wanted := cost(s.prices, s.awake, c.StopMargin).Add(cost(s.prices, s.asleep, c.VolumeGrace))
-	quarter, err := tariff.NewAmount(new(big.Int).Rsh(s.seen.Deposited.Big(), 2))
+	quarter, err := tariff.NewAmount(new(big.Int).Rsh(s.seen.Confirmed.Deposited.Big(), 2))
 	if err != nil {
 		return wanted
 	}
@@ -158,15 +172,21 @@ func (s sight) runway(left, reserve tariff.Amount) string {
 }
 
 // noticeEnd is when the notice ends; once closed, the chain does not tell any more.
-func (s sight) noticeEnd() time.Time { return time.Unix(int64(s.seen.NoticeEnd), 0) }
+func (s sight) noticeEnd() time.Time {
+	end := s.seen.NoticeEnd
+	if f := s.final(); f == channel.Notice || f == channel.Ended {
+		end = s.seen.Final.NoticeEnd
+	}
+	return time.Unix(int64(end), 0)
+}
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // settle returns what Settled should say, nil for nothing.
 func (s sight) settle() *step {
 	switch {
-	case s.status() == channel.Closed:
-		return &step{metav1.ConditionTrue, ReasonSettled, fmt.Sprintf("%s claimed, %s refunded", s.seen.Claimed, s.seen.Remaining())}
+	case s.final() == channel.Closed:
+		return &step{metav1.ConditionTrue, ReasonSettled, fmt.Sprintf("%s claimed, %s refunded", s.seen.Final.Claimed, s.seen.Final.Remaining())}
 	case s.ending || s.release != nil:
 		return &step{metav1.ConditionFalse, ReasonSettling, "the channel is not closed yet"}
 	}
@@ -175,23 +195,23 @@ func (s sight) settle() *step {
 
 // report is the field funds, as last written if the channel was not seen.
 func (s sight) report() *v1alpha1.Funds {
-	if s.status() == channel.None {
+	if !s.known() {
 		return s.funds
 	}
 	f := &v1alpha1.Funds{
-		Deposited: s.seen.Deposited.String(),
+		Deposited: s.seen.Confirmed.Deposited.String(),
 		Claimed:   s.seen.Claimed.String(),
-		Closed:    s.status() == channel.Closed,
+		Closed:    s.final() == channel.Closed,
 		Block:     int64(s.seen.Block),
 		SeenAt:    metav1.NewTime(s.at().Truncate(time.Second)),
 	}
 	switch {
 	case f.Closed:
-		f.Refunded = s.seen.Remaining().String()
+		f.Deposited, f.Claimed, f.Refunded = s.seen.Final.Deposited.String(), s.seen.Final.Claimed.String(), s.seen.Final.Remaining().String()
 		if s.funds != nil {
 			f.NoticeEnd = s.funds.NoticeEnd
 		}
-	case s.seen.NoticeEnd != 0:
+	case s.seen.Final != nil && s.seen.Final.NoticeEnd != 0:
 		end := metav1.NewTime(s.noticeEnd())
 		f.NoticeEnd = &end
 	}

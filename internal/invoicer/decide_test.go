@@ -39,6 +39,24 @@ func baseline() (Config, sight) {
 	}
 }
 
+// deep is what was seen in the newest block, as if it were confirmed and final.
+func deep(s Seen) Seen {
+	s.Confirmed = s.State
+	if s.NoticeEnd != 0 {
+		final := s.State
+		s.Final = &final
+	}
+	return s
+}
+
+// deepen does that to a sight.
+func (s *sight) deepen() {
+	if s.seen != nil {
+		seen := deep(*s.seen)
+		s.seen = &seen
+	}
+}
+
 func TestFund(t *testing.T) {
 	const funded, low, out, notice, closedNow, unseen = v1alpha1.ReasonFunded, v1alpha1.ReasonLow, v1alpha1.ReasonExhausted,
 		v1alpha1.ReasonNotice, v1alpha1.ReasonClosed, v1alpha1.ReasonChainUnseen
@@ -54,51 +72,79 @@ func TestFund(t *testing.T) {
 		status metav1.ConditionStatus
 		reason string
 	}
+	closing := func(s *sight) { s.seen.NoticeEnd = closedForEver }
+	ending := func(s *sight) { noticeIn(s, -time.Second) }
 	tests := map[string]struct {
 		with func(*sight)
 		want want
+		// but is what is not confirmed or final of it.
+		but func(*Seen)
 	}{
-		"enough":                       {func(*sight) {}, want{"True", funded}},
-		"an hour beyond the reserve":   {func(s *sight) { s.owed = tariff.Units(10_000 - 3660) }, want{"True", funded}},
-		"less than an hour":            {func(s *sight) { s.owed = tariff.Units(10_000 - 3659) }, want{"True", low}},
-		"a second beyond the reserve":  {func(s *sight) { s.owed = tariff.Units(10_000 - 61) }, want{"True", low}},
-		"only the reserve":             {func(s *sight) { s.owed = tariff.Units(10_000 - 60) }, want{"False", out}},
-		"what vouchers say counts too": {func(s *sight) { s.voucher = units(9_990) }, want{"False", out}},
-		"what was claimed counts too":  {func(s *sight) { s.seen.Claimed = tariff.Units(9_990) }, want{"False", out}},
-		"arrears":                      {func(s *sight) { s.owed = tariff.Units(20_000) }, want{"False", out}},
+		"closed, but that may be taken back":       {with: closing, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }},
+		"closed, but nobody was asked":             {with: closing, but: func(s *Seen) { s.Final = nil }},
+		"closed, and that can't be known":          {with: closing, but: func(s *Seen) { s.Final, s.Doubt = nil, errDown }},
+		"closed by one, and seen open by the rest": {with: closing, but: func(s *Seen) { *s.Final = s.Confirmed; s.Final.NoticeEnd = 0 }},
+		"closed, and unknown for a while": {with: func(s *sight) {
+			closing(s)
+			s.funds, s.funded = &v1alpha1.Funds{SeenAt: metav1.NewTime(s.now.Add(-time.Minute))}, was("True", funded)
+		}, but: func(s *Seen) { s.Final, s.Doubt = nil, errDown }, want: want{"Unknown", unseen}},
+		"the notice ended, but it may be taken back": {with: ending, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }},
+		"the notice is about to end, but it may be taken back": {
+			with: func(s *sight) { noticeIn(s, time.Minute) }, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }, want: want{"True", notice},
+		},
+		"the notice ended for good, and it was closed just now": {
+			with: closing, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1, NoticeEnd: 1} }, want: want{"False", notice},
+		},
+		"a deposit that may be taken back": {
+			with: func(s *sight) { s.owed = tariff.Units(10_000); s.seen.Deposited = tariff.Units(30_000) },
+			but:  func(s *Seen) { s.Confirmed.Deposited = tariff.Units(10_000) }, want: want{"False", out},
+		},
+		"opened, but that may be taken back": {with: func(*sight) {}, but: func(s *Seen) { s.Confirmed = channel.State{} }},
+		"enough":                             {func(*sight) {}, want{"True", funded}, nil},
+		"an hour beyond the reserve":         {func(s *sight) { s.owed = tariff.Units(10_000 - 3660) }, want{"True", funded}, nil},
+		"less than an hour":                  {func(s *sight) { s.owed = tariff.Units(10_000 - 3659) }, want{"True", low}, nil},
+		"a second beyond the reserve":        {func(s *sight) { s.owed = tariff.Units(10_000 - 61) }, want{"True", low}, nil},
+		"only the reserve":                   {func(s *sight) { s.owed = tariff.Units(10_000 - 60) }, want{"False", out}, nil},
+		"what vouchers say counts too":       {func(s *sight) { s.voucher = units(9_990) }, want{"False", out}, nil},
+		"what was claimed counts too":        {func(s *sight) { s.seen.Claimed = tariff.Units(9_990) }, want{"False", out}, nil},
+		"arrears":                            {func(s *sight) { s.owed = tariff.Units(20_000) }, want{"False", out}, nil},
 		"arrears, and a deposit that covers": {func(s *sight) {
 			s.owed = tariff.Units(20_000)
 			s.seen.Deposited = tariff.Units(30_000)
 			s.funded = was("False", out)
-		}, want{"True", funded}},
-		"exhausted, and a little more":      {func(s *sight) { s.owed = tariff.Units(10_000 - 659); s.funded = was("False", out) }, want{"False", out}},
-		"exhausted, and the minimum runway": {func(s *sight) { s.owed = tariff.Units(10_000 - 660); s.funded = was("False", out) }, want{"True", low}},
-		"a small deposit starts":            {func(s *sight) { s.seen.Deposited = tariff.Units(40) }, want{"True", low}},
-		"and runs to a quarter":             {func(s *sight) { s.seen.Deposited = tariff.Units(40); s.owed = tariff.Units(30) }, want{"False", out}},
-		"volumes' grace is kept":            {func(s *sight) { s.asleep = usage.Rate{MilliCPU: 500}; s.owed = tariff.Units(10_000 - 1860) }, want{"False", out}},
-		"for nothing":                       {func(s *sight) { s.prices = tariff.Tariff{}; s.seen.Deposited = tariff.Units(1) }, want{"True", funded}},
-		"notice":                            {func(s *sight) { noticeIn(s, time.Hour) }, want{"True", notice}},
-		"notice, and exhausted":             {func(s *sight) { noticeIn(s, time.Hour); s.owed = tariff.Units(10_000) }, want{"False", out}},
-		"notice about to end":               {func(s *sight) { noticeIn(s, 5*time.Minute) }, want{"False", notice}},
-		"notice ended":                      {func(s *sight) { noticeIn(s, 0) }, want{"False", notice}},
-		"the chain's clock is ahead":        {func(s *sight) { noticeIn(s, time.Hour); s.seen.Time = s.now.Add(time.Hour) }, want{"False", notice}},
-		"closed":                            {func(s *sight) { s.seen.NoticeEnd = closedForEver }, want{"False", closedNow}},
-		"never seen":                        {func(s *sight) { s.seen = nil }, want{}},
-		"not there yet":                     {func(s *sight) { s.seen.State = channel.State{} }, want{}},
-		"unseen for a moment":               {func(s *sight) { seenAgo(s, 59*time.Second); s.funded = was("True", funded) }, want{}},
-		"unseen for a while":                {func(s *sight) { seenAgo(s, time.Minute); s.funded = was("True", funded) }, want{"Unknown", unseen}},
+		}, want{"True", funded}, nil},
+		"exhausted, and a little more":      {func(s *sight) { s.owed = tariff.Units(10_000 - 659); s.funded = was("False", out) }, want{"False", out}, nil},
+		"exhausted, and the minimum runway": {func(s *sight) { s.owed = tariff.Units(10_000 - 660); s.funded = was("False", out) }, want{"True", low}, nil},
+		"a small deposit starts":            {func(s *sight) { s.seen.Deposited = tariff.Units(40) }, want{"True", low}, nil},
+		"and runs to a quarter":             {func(s *sight) { s.seen.Deposited = tariff.Units(40); s.owed = tariff.Units(30) }, want{"False", out}, nil},
+		"volumes' grace is kept":            {func(s *sight) { s.asleep = usage.Rate{MilliCPU: 500}; s.owed = tariff.Units(10_000 - 1860) }, want{"False", out}, nil},
+		"for nothing":                       {func(s *sight) { s.prices = tariff.Tariff{}; s.seen.Deposited = tariff.Units(1) }, want{"True", funded}, nil},
+		"notice":                            {func(s *sight) { noticeIn(s, time.Hour) }, want{"True", notice}, nil},
+		"notice, and exhausted":             {func(s *sight) { noticeIn(s, time.Hour); s.owed = tariff.Units(10_000) }, want{"False", out}, nil},
+		"notice about to end":               {func(s *sight) { noticeIn(s, 5*time.Minute) }, want{"False", notice}, nil},
+		"notice ended":                      {func(s *sight) { noticeIn(s, 0) }, want{"False", notice}, nil},
+		"the chain's clock is ahead":        {func(s *sight) { noticeIn(s, time.Hour); s.seen.Time = s.now.Add(time.Hour) }, want{"False", notice}, nil},
+		"closed":                            {func(s *sight) { s.seen.NoticeEnd = closedForEver }, want{"False", closedNow}, nil},
+		"never seen":                        {func(s *sight) { s.seen = nil }, want{}, nil},
+		"not there yet":                     {func(s *sight) { s.seen.State = channel.State{} }, want{}, nil},
+		"unseen for a moment":               {func(s *sight) { seenAgo(s, 59*time.Second); s.funded = was("True", funded) }, want{}, nil},
+		"unseen for a while":                {func(s *sight) { seenAgo(s, time.Minute); s.funded = was("True", funded) }, want{"Unknown", unseen}, nil},
 		"seen once, and not there now": {func(s *sight) {
 			seenAgo(s, time.Minute)
 			s.funded, s.seen = was("True", low), &Seen{Time: s.now}
-		}, want{"Unknown", unseen}},
-		"exhausted, and unseen":  {func(s *sight) { seenAgo(s, time.Hour); s.funded = was("False", out) }, want{}},
-		"closed, and unseen":     {func(s *sight) { seenAgo(s, time.Hour); s.funded = was("False", closedNow) }, want{}},
-		"unseen, and seen again": {func(s *sight) { s.funded = was("Unknown", unseen) }, want{"True", funded}},
+		}, want{"Unknown", unseen}, nil},
+		"exhausted, and unseen":  {func(s *sight) { seenAgo(s, time.Hour); s.funded = was("False", out) }, want{}, nil},
+		"closed, and unseen":     {func(s *sight) { seenAgo(s, time.Hour); s.funded = was("False", closedNow) }, want{}, nil},
+		"unseen, and seen again": {func(s *sight) { s.funded = was("Unknown", unseen) }, want{"True", funded}, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			c, s := baseline()
 			tt.with(&s)
+			s.deepen()
+			if tt.but != nil {
+				tt.but(s.seen)
+			}
 			var got want
 			if step := c.fund(s); step != nil {
 				got = want{step.status, step.reason}
@@ -135,6 +181,12 @@ func TestCollect(t *testing.T) {
 		"closed": {func(_ *Config, s *sight) {
 			s.voucher, s.release, s.seen.NoticeEnd = units(100), units(100), closedForEver
 		}, action{}},
+		"closed, but that may be taken back": {func(_ *Config, s *sight) {
+			s.voucher, s.seen.NoticeEnd, s.seen.Final = units(100), closedForEver, &channel.State{SpentUntil: 1}
+		}, action{again: 15 * time.Second}},
+		"a voucher, and doubt about the rest": {func(_ *Config, s *sight) {
+			s.voucher, s.seen.NoticeEnd, s.seen.Final, s.seen.Doubt = units(100), uint64(s.now.Unix()+60), &channel.State{}, errDown
+		}, action{claim: true, again: 15 * time.Second}},
 		"unseen":                       {func(_ *Config, s *sight) { s.voucher, s.seen = units(100), nil }, action{again: 15 * time.Second}},
 		"a release":                    {func(_ *Config, s *sight) { s.voucher, s.release = units(100), units(100) }, action{release: true, again: 15 * time.Second}},
 		"a release of nothing":         {func(_ *Config, s *sight) { s.release = units(0) }, action{release: true, again: 15 * time.Second}},
@@ -155,6 +207,9 @@ func TestCollect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, s := baseline()
 			tt.with(&c, &s)
+			if s.seen != nil && s.seen.Final == nil {
+				s.deepen()
+			}
 			if diff := cmp.Diff(tt.want, c.collect(s), cmp.AllowUnexported(action{})); diff != "" {
 				t.Errorf("action (-want +got):\n%s", diff)
 			}
@@ -169,14 +224,30 @@ func TestReport(t *testing.T) {
 	tests := map[string]struct {
 		with func(*sight)
 		want *v1alpha1.Funds
+		but  func(*Seen)
 	}{
-		"open":              {func(*sight) {}, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}},
-		"notice":            {func(s *sight) { s.seen.NoticeEnd = 1_000_100 }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(1_000_100)}},
-		"closed":            {func(s *sight) { s.seen.NoticeEnd, s.seen.Claimed = closedForEver, tariff.Units(1) }, &v1alpha1.Funds{Deposited: "10000", Claimed: "1", Refunded: "9999", Closed: true, Block: 9, SeenAt: *at(1_000_000)}},
-		"closed by notice":  {func(s *sight) { s.funds, s.seen.NoticeEnd = old, closedForEver }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Refunded: "10000", Closed: true, Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(77)}},
-		"unseen":            {func(s *sight) { s.funds, s.seen = old, nil }, old},
-		"gone":              {func(s *sight) { s.funds, s.seen.State = old, channel.State{} }, old},
-		"never seen so far": {func(s *sight) { s.seen = nil }, nil},
+		"closed, but that may be taken back": {
+			func(s *sight) { s.seen.NoticeEnd = closedForEver },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} },
+		},
+		"closed, and that can't be known": {
+			func(s *sight) { s.seen.NoticeEnd, s.funds = closedForEver, old }, old, func(s *Seen) { s.Final, s.Doubt = nil, errDown },
+		},
+		"a notice that may be taken back": {
+			func(s *sight) { s.seen.NoticeEnd = 1_000_100 },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} },
+		},
+		"a deposit that may be taken back": {
+			func(s *sight) { s.seen.Deposited = tariff.Units(20_000) },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Confirmed.Deposited = tariff.Units(10_000) },
+		},
+		"open":              {func(*sight) {}, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, nil},
+		"notice":            {func(s *sight) { s.seen.NoticeEnd = 1_000_100 }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(1_000_100)}, nil},
+		"closed":            {func(s *sight) { s.seen.NoticeEnd, s.seen.Claimed = closedForEver, tariff.Units(1) }, &v1alpha1.Funds{Deposited: "10000", Claimed: "1", Refunded: "9999", Closed: true, Block: 9, SeenAt: *at(1_000_000)}, nil},
+		"closed by notice":  {func(s *sight) { s.funds, s.seen.NoticeEnd = old, closedForEver }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Refunded: "10000", Closed: true, Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(77)}, nil},
+		"unseen":            {func(s *sight) { s.funds, s.seen = old, nil }, old, nil},
+		"gone":              {func(s *sight) { s.funds, s.seen.State = old, channel.State{} }, old, nil},
+		"never seen so far": {func(s *sight) { s.seen = nil }, nil, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -184,6 +255,10 @@ func TestReport(t *testing.T) {
 			seen := *s.seen
 			s.seen = &seen
 			tt.with(&s)
+			s.deepen()
+			if tt.but != nil {
+				tt.but(s.seen)
+			}
 			if diff := cmp.Diff(tt.want, s.report()); diff != "" {
 				t.Errorf("funds (-want +got):\n%s", diff)
 			}

@@ -8,8 +8,9 @@
 //
 // Not seeing is not knowing. A chain that can't be read changes nothing at first, then makes Funded unknown, and how long apps go on
 // like that is the controller's decision; a channel that was seen and is missing now counts as not seen. Only what was read
-// on chain suspends an app (too little left, notice about to end) or settles it (closed), and closed is for ever. Money that is owed comes first: what
-// a deposit is worth is what is left of it after all that was used.
+// on chain suspends an app (too little left, notice about to end) or settles it (closed), and closed is for ever. So it is believed only
+// when it is final: a channel that seems closed or at the end of its notice leaves everything as it is until then. A deposit counts when it is
+// confirmed. Money that is owed comes first: what a deposit is worth is what is left of it after all that was used.
 package invoicer
 
 import (
@@ -51,15 +52,21 @@ const (
 	workers     = 4
 )
 
-// Seen is a channel's state in one block.
+// Seen is a channel at three depths of the chain.
 type Seen struct {
+	// State is the newest block's: what to claim next. Block and Time are that block's.
 	channel.State
 	Block uint64
-	// Time is the block's.
-	Time time.Time
+	Time  time.Time
+	// Confirmed is some blocks below: what a deposit is worth.
+	Confirmed channel.State
+	// Final can't be taken back, and an app is torn down only by it. It is needed, and there, if another one hints at notice or closing.
+	Final *channel.State
+	// Doubt says why Final was needed and could not be had. Then claims go on, and everything else counts as not seen.
+	Doubt error
 }
 
-// chain is the Channels contract with a wallet that pays for gas; package evm has one. Claim and Release return when the transaction
+// chain is the Channels contract with a wallet that pays for gas; package evm has both. Claim and Release return when the transaction
 // took effect, and an error if it is not known to have.
 type chain interface {
 	State(ctx context.Context, id channel.ID) (Seen, error)

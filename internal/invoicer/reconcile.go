@@ -149,6 +149,11 @@ func (r *reconciler) look(ctx context.Context, id channel.ID) *Seen {
 		r.log.Warn("channel not seen", "channel", id, "error", err)
 		return nil
 	}
+	if seen.Doubt != nil {
+		r.count.unread.Inc()
+		r.log.Warn("channel seen in doubt", "channel", id, "error", seen.Doubt)
+		return &seen
+	}
 	r.count.seen.Set(float64(r.now().Unix()))
 	return &seen
 }

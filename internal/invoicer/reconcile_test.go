@@ -54,7 +54,7 @@ func (c *contract) State(_ context.Context, id channel.ID) (Seen, error) {
 	case id != c.terms.ID(c.domain):
 		return Seen{Time: c.now()}, nil
 	}
-	return Seen{State: c.state, Block: 5, Time: c.now()}, nil
+	return deep(Seen{State: c.state, Block: 5, Time: c.now()}), nil
 }
 
 func (c *contract) Claim(_ context.Context, t channel.Terms, total tariff.Amount, sig []byte) error {

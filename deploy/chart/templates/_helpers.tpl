@@ -29,6 +29,10 @@ args:
   {{- range .args }}
   - {{ . | quote }}
   {{- end }}
+{{- with .env }}
+env:
+  {{- . | nindent 2 }}
+{{- end }}
 ports:
   - {name: metrics, containerPort: 9090}
   {{- range $name, $port := .ports }}
@@ -116,11 +120,27 @@ spec:
       {{- include "apocryph.pod" . | nindent 6 }}
 {{- end -}}
 
-{{/* The chain's port, from its URL. */}}
-{{- define "apocryph.chainPort" -}}
-{{- $url := urlParse .Values.chain.rpc -}}
+{{/* The chain's ports, from its URLs, as YAML of a list. */}}
+{{- define "apocryph.chainPorts" -}}
+{{- $ports := list -}}
+{{- range (.Values.chain.rpc | kindIs "string" | ternary (list .Values.chain.rpc) .Values.chain.rpc) -}}
+{{- $url := urlParse . -}}
 {{- $port := last (splitList ":" $url.host) -}}
-{{- if regexMatch "^[0-9]+$" $port -}}{{ $port }}{{- else if has $url.scheme (list "https" "wss") -}}443{{- else -}}80{{- end -}}
+{{- if not (regexMatch "^[0-9]+$" $port) -}}{{- $port = ternary "443" "80" (has $url.scheme (list "https" "wss")) -}}{{- end -}}
+{{- $ports = append $ports (int $port) -}}
+{{- end -}}
+{{ $ports | uniq | toYaml }}
+{{- end -}}
+
+{{/* Where the chain is reached, and how sure one wants to be of what is read there, as arguments. */}}
+{{- define "apocryph.endpoints" -}}
+{{- $rpc := required "chain.rpc is needed" .Values.chain.rpc -}}
+{{- range (kindIs "string" $rpc | ternary (list $rpc) $rpc) }}
+- --rpc={{ . }}
+{{- end }}
+- --confirmations={{ int64 .Values.chain.confirmations }}
+- --final-after={{ int64 .Values.chain.finalAfter }}
+- --max-lag={{ int64 .Values.chain.maxLag }}
 {{- end -}}
 
 {{/* What gateway and keeper must agree on, as arguments: the chain, the provider, the tariff. */}}
