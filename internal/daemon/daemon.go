@@ -38,8 +38,8 @@ const (
 )
 
 // Main parses the command line into cli, whose commands have the method Run(context.Context, *slog.Logger) error, runs the chosen
-// one until SIGINT or SIGTERM, and exits: 0, or 1 after printing the error with its hint. Flags also come from
-// variables with EnvPrefix.
+// one until SIGINT or SIGTERM, and exits: 0, or after printing the error with its hint 1, or what the error's method ExitCode says. Flags
+// also come from variables with EnvPrefix.
 func Main(cli any, options ...kong.Option) {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	options = append([]kong.Option{kong.DefaultEnvars(EnvPrefix), kong.UsageOnError()}, options...)
@@ -53,8 +53,16 @@ func Main(cli any, options ...kong.Option) {
 		if hint := fault.HintOf(err); hint != "" {
 			fmt.Fprintf(os.Stderr, "apocryphd: hint: %s\n", hint)
 		}
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+func exitCode(err error) int {
+	var chosen interface{ ExitCode() int }
+	if errors.As(err, &chosen) {
+		return chosen.ExitCode()
+	}
+	return 1
 }
 
 // Run runs tasks until ctx ends or one of them returns, then stops them last to first, waiting for each. It returns the first error

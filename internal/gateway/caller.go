@@ -158,6 +158,9 @@ func (i guard) enter(ctx context.Context, s connect.Spec, h http.Header) (contex
 	if s.Procedure == providerv1connect.ProviderServiceEvidenceProcedure {
 		return ctx, nil
 	}
+	if _, known := ctx.Value(callerKey{}).(*caller); known {
+		return ctx, nil // limited asked already
+	}
 	c, err := i.g.authenticate(ctx, h)
 	if err != nil {
 		return nil, err

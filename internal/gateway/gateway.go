@@ -78,6 +78,9 @@ type Config struct {
 	// MaxCalls bounds the calls that run at once, MaxCallsPerPeer those of one peer: 512 and 32 unless given.
 	MaxCalls        int
 	MaxCallsPerPeer int
+	// MaxApps bounds the apps that have not ended, MaxAppsPerPublisher those of one publisher: 4096 and 64 unless given.
+	MaxApps             int
+	MaxAppsPerPublisher int
 }
 
 // Parts are what a gateway works with. All are needed.
@@ -130,7 +133,8 @@ func New(c Config, p Parts) (*Gateway, error) {
 	zero := common.Address{}
 	c.Window, c.Notice = cmp.Or(c.Window, 24*time.Hour), cmp.Or(c.Notice, 24*time.Hour)
 	c.QuoteLife = cmp.Or(c.QuoteLife, 10*time.Minute)
-	c.MaxCalls, c.MaxCallsPerPeer = cmp.Or(c.MaxCalls, 512), cmp.Or(c.MaxCallsPerPeer, 32)
+	c.MaxCalls, c.MaxCallsPerPeer = cmp.Or(c.MaxCalls, defaultCalls), cmp.Or(c.MaxCallsPerPeer, defaultCallsPerPeer)
+	c.MaxApps, c.MaxAppsPerPublisher = cmp.Or(c.MaxApps, defaultApps), cmp.Or(c.MaxAppsPerPublisher, defaultAppsPerPublisher)
 	switch {
 	case c.Namespace == "":
 		return bad("no namespace")

@@ -3,8 +3,8 @@
 package gateway
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -12,84 +12,266 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/daemon"
+	"github.com/apocryph/apocryph/internal/fault"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/gen/providerv1/providerv1connect"
 )
 
-// limiter counts the calls that run.
+// What the gateway takes on; docs/protocol/limits.md has the table.
+const (
+	defaultCalls        = 512
+	defaultCallsPerPeer = 32
+	// defaultApps bounds the apps that have not ended, defaultAppsPerPublisher those of one publisher.
+	defaultApps             = 4096
+	defaultAppsPerPublisher = 64
+)
+
+// kind is what a request is to the limiter.
+type kind string
+
+const (
+	kindEvidence kind = "evidence" // from anybody: it comes before everything
+	kindCall     kind = "call"
+	kindStream   kind = "stream" // Watch and Logs, which stay
+	kindPush     kind = "push"
+)
+
+// bound is how many requests of a kind may run at once.
+type bound struct{ all, perPeer, perPublisher int }
+
+// bounds are the places of each kind, so that those who watch, or push slowly, leave room for those who order.
+func bounds() map[kind]bound {
+	return map[kind]bound{
+		kindEvidence: {all: 64, perPeer: 4},
+		kindCall:     {all: 256, perPeer: 16, perPublisher: 32},
+		kindStream:   {all: 256, perPeer: 16, perPublisher: 32},
+		kindPush:     {all: 128, perPeer: 32, perPublisher: 32},
+	}
+}
+
+func kindOf(path string) kind {
+	switch {
+	case path == providerv1connect.ProviderServiceEvidenceProcedure:
+		return kindEvidence
+	case path == providerv1connect.ProviderServiceWatchProcedure, path == providerv1connect.ProviderServiceLogsProcedure:
+		return kindStream
+	case strings.HasPrefix(path, "/v2/"):
+		return kindPush
+	}
+	return kindCall
+}
+
+// limiter gives requests places. When all are taken, a request whose body is still to come gives way to the next: of those, the one that
+// has sent nothing for longest, counted in what others sent meanwhile and not in time.
 type limiter struct {
 	all, perPeer int
+	bounds       map[kind]bound
 
-	mu      sync.Mutex
-	running int
-	peers   map[string]int
+	mu     sync.Mutex
+	turn   uint64
+	places map[*place]bool
+}
+
+// place is what a request has of the limiter, guarded by its mutex.
+type place struct {
+	kind      kind
+	peer      string
+	publisher string
+	// reading says that the request's body is still to come; last is the turn at which some of it came.
+	reading bool
+	last    uint64
+	// gone says that the place was given to another request.
+	gone bool
+	// cut ends the body. It does not wait.
+	cut func()
 }
 
 func newLimiter(all, perPeer int) *limiter {
-	return &limiter{all: all, perPeer: perPeer, peers: map[string]int{}}
+	return &limiter{all: all, perPeer: perPeer, bounds: bounds(), places: map[*place]bool{}}
 }
 
-// enter reports whether one more call may run; leave ends it.
-func (l *limiter) enter(peer string) bool {
+// enter reports whether one more request may run; leave ends it.
+func (l *limiter) enter(p *place) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.running >= l.all || l.peers[peer] >= l.perPeer {
+	b := l.bounds[p.kind]
+	var kinds, peers, peerKinds int
+	for o := range l.places {
+		if o.kind == p.kind {
+			kinds++
+		}
+		if o.peer == p.peer {
+			peers++
+			if o.kind == p.kind {
+				peerKinds++
+			}
+		}
+	}
+	if peers >= l.perPeer || peerKinds >= b.perPeer {
 		return false
 	}
-	l.running++
-	l.peers[peer]++
+	if kinds >= b.all && !l.cutOne(func(o *place) bool { return o.kind == p.kind }) {
+		return false
+	}
+	if len(l.places) >= l.all && !l.cutOne(func(*place) bool { return true }) {
+		return false
+	}
+	l.turn++
+	p.last = l.turn
+	l.places[p] = true
 	return true
 }
 
-func (l *limiter) leave(peer string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.running--
-	if l.peers[peer]--; l.peers[peer] == 0 {
-		delete(l.peers, peer)
+// cutOne ends the body that has rested longest, and takes its place.
+func (l *limiter) cutOne(counts func(*place) bool) bool {
+	var rests *place
+	for o := range l.places {
+		if o.reading && counts(o) && (rests == nil || o.last < rests.last) {
+			rests = o
+		}
 	}
+	if rests == nil {
+		return false
+	}
+	delete(l.places, rests)
+	rests.gone = true
+	rests.cut()
+	return true
 }
 
-// limited refuses a request over the limits, in the form that its client reads.
+// belongs says for which publisher a request is, and reports whether they may have one more of its kind.
+func (l *limiter) belongs(p *place, publisher string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	most := l.bounds[p.kind].perPublisher
+	for o := range l.places {
+		if o != p && o.kind == p.kind && o.publisher == publisher {
+			most--
+		}
+	}
+	p.publisher = publisher
+	return most > 0
+}
+
+// read notes that some of the body came, or all of it, and reports whether the request still has its place.
+func (l *limiter) read(p *place, some, done bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if some {
+		l.turn++
+		p.last = l.turn
+	}
+	p.reading = p.reading && !done
+	return !p.gone
+}
+
+func (l *limiter) leave(p *place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.places, p)
+	p.reading = false
+}
+
+// limited refuses a request over the limits, and one whose sender is not known before its body is read.
 func (g *Gateway) limited(next http.Handler) http.Handler {
-	connectErrors := connect.NewErrorWriter()
+	patient := daemon.Patient(daemon.Patience, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer := g.parts.Peer(r.Context())
-		if g.limiter.enter(peer) {
-			defer g.limiter.leave(peer)
-			if r.Body != nil && r.Body != http.NoBody {
-				r.Body = &patientBody{r.Body, http.NewResponseController(w), patience}
+		p := &place{kind: kindOf(r.URL.Path), peer: g.parts.Peer(r.Context())}
+		if r.Body != nil && r.Body != http.NoBody {
+			p.reading = true
+			conn := http.NewResponseController(w)
+			p.cut = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
+			r.Body = &placedBody{r.Body, g.limiter, p}
+		}
+		if !g.limiter.enter(p) {
+			g.writeError(w, r, refuse(providerv1.Reason_REASON_TOO_MANY_REQUESTS, "too many calls at once"))
+			return
+		}
+		defer g.limiter.leave(p)
+		if p.kind != kindEvidence {
+			c, err := g.authenticate(r.Context(), r.Header)
+			if err == nil && !g.limiter.belongs(p, c.publisher()) {
+				err = refuse(providerv1.Reason_REASON_TOO_MANY_REQUESTS, "too many calls at once for publisher %s", c.delegation.Publisher)
 			}
-			next.ServeHTTP(w, r)
-			return
+			if err != nil {
+				g.writeError(w, r, err)
+				return
+			}
+			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 		}
-		err := refuse(providerv1.Reason_REASON_TOO_MANY_REQUESTS, "too many calls at once")
-		if strings.HasPrefix(r.URL.Path, "/v2/") {
-			g.writeOCIError(w, r, err)
-			return
-		}
-		_ = connectErrors.Write(w, r, g.toConnect(r.Context(), r.URL.Path, err))
+		patient.ServeHTTP(w, r)
 	})
 }
 
-// patience is for how long a request's body may rest. A body is read before its sender is known, and holds a place meanwhile.
-const patience = 30 * time.Second
-
-// patientBody fails when nothing comes for too long.
-type patientBody struct {
-	io.ReadCloser
-	conn *http.ResponseController
-	idle time.Duration
+// writeError answers in the form that the request's client reads.
+func (g *Gateway) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	if strings.HasPrefix(r.URL.Path, "/v2/") {
+		g.writeOCIError(w, r, err)
+		return
+	}
+	_ = connect.NewErrorWriter().Write(w, r, g.toConnect(r.Context(), r.URL.Path, err))
 }
 
-func (b *patientBody) Read(p []byte) (int, error) {
-	if err := b.conn.SetReadDeadline(time.Now().Add(b.idle)); err != nil {
-		return 0, fmt.Errorf("bounding a request: %w", err)
+// placedBody tells the limiter how a body comes.
+type placedBody struct {
+	io.ReadCloser
+	limiter *limiter
+	place   *place
+}
+
+func (b *placedBody) Read(p []byte) (int, error) {
+	if !b.limiter.read(b.place, false, false) {
+		return 0, gaveWay()
 	}
 	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		// The server reads on to notice that the client has gone: that may take as long as the answer.
-		_ = b.conn.SetReadDeadline(time.Time{})
+	if !b.limiter.read(b.place, n > 0, err != nil) {
+		return n, gaveWay()
 	}
 	return n, err
+}
+
+// gaveWay is for both ways that errors leave by.
+func gaveWay() error {
+	const reason = providerv1.Reason_REASON_TOO_MANY_REQUESTS
+	err := connect.NewError(codeOf(reason), errors.New("the request rested while others waited for its place"))
+	if d, detailErr := connect.NewErrorDetail(&providerv1.ErrorInfo{Reason: reason}); detailErr == nil {
+		err.AddDetail(d)
+	}
+	return fault.As(err, reason)
+}
+
+// checkRoom: neither the provider nor the publisher has as many apps as it may. It is looked at before a channel is opened, and again
+// under the mutex before an app is made.
+func (g *Gateway) checkRoom(ctx context.Context, c *caller, present *v1alpha1.App) error {
+	if present != nil {
+		return nil
+	}
+	var list v1alpha1.AppList
+	if err := g.parts.Cluster.List(ctx, &list, client.InNamespace(g.cfg.Namespace)); err != nil {
+		return err
+	}
+	var all, own int
+	for i := range list.Items {
+		app := &list.Items[i]
+		if app.Status.Phase == v1alpha1.PhaseEnded {
+			continue
+		}
+		all++
+		if app.Spec.Publisher == c.publisher() {
+			own++
+		}
+	}
+	switch {
+	case own >= g.cfg.MaxAppsPerPublisher:
+		err := refuse(providerv1.Reason_REASON_TOO_MANY_REQUESTS, "publisher %s has %d apps here, at most %d", c.delegation.Publisher, own, g.cfg.MaxAppsPerPublisher)
+		return fault.Hint(err, "stop one that you don't need: apocryph ls")
+	case all >= g.cfg.MaxApps:
+		err := refuse(providerv1.Reason_REASON_TOO_MANY_REQUESTS, "the provider has as many apps as it takes")
+		return fault.Hint(err, "choose another provider")
+	}
+	return nil
 }

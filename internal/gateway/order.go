@@ -264,6 +264,9 @@ func (g *Gateway) write(ctx context.Context, o *order) (*v1alpha1.App, error) {
 		if o.repeated {
 			return o.present, nil
 		}
+		if err := g.checkRoom(ctx, o.caller, o.present); err != nil {
+			return nil, err
+		}
 		label := g.labelFor(o.req.Manifest, o.present, o.app)
 		if err := g.checkHostFree(ctx, o.app, label); err != nil {
 			return nil, err

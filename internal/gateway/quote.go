@@ -52,6 +52,9 @@ func (s server) Quote(ctx context.Context, r *providerv1.QuoteRequest) (*provide
 			return nil, err
 		}
 	}
+	if err := g.checkRoom(ctx, c, app); err != nil {
+		return nil, err
+	}
 	label := g.labelFor(r.Manifest, app, id)
 	if err := g.checkHostFree(ctx, id, label); err != nil {
 		return nil, err

@@ -7,10 +7,15 @@
 // reaches the handler at once. Browsers speak HTTP/1.1 over a stream of libp2p's own /http/1.1; there a cancel is only noticed at the
 // next write, so every stream sends heartbeats. A handler finds its caller with Peer; a request without one never reaches it.
 //
+// A Host holds as many callers as it has room for, and always has room for one more: of those who show no use of being connected, the one
+// who has shown it for longest gives way. What it takes on is bounded as a whole and per peer, but not per address: behind a cluster's
+// NAT all callers have one.
+//
 // No relay, no DHT, no mDNS and no address discovery: peers are reached at the multiaddrs that somebody names.
 package p2p
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,12 +25,12 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
-	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/gostream"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -46,9 +51,19 @@ const (
 	pingTime   = 30 * time.Second
 
 	maxHeaderBytes = 64 << 10
-	// connectionsPerSecond bounds the handshakes of a host as a whole, beyond a burst of as many as it may hold.
-	connectionsPerSecond = 64
-	maxStreams           = 128
+	// connectionsPerSecond bounds the handshakes of a host as a whole, beyond a burst of twice as many as it may hold.
+	connectionsPerSecond = 256
+	// maxRequests bounds what one HTTP/2 stream carries at once.
+	maxRequests = 128
+	// What one peer may have. A Go client has one connection with one stream, a browser one stream a request.
+	peerConnections = 8
+	peerStreams     = 32
+	peerMemory      = 16 << 20
+	// streamMemory is what a stream may buffer from its start on.
+	streamMemory = 256 << 10
+
+	defaultMemory      = 128 << 20
+	defaultConnections = 512
 )
 
 // Config says who a host is and how much it takes on.
@@ -58,7 +73,8 @@ type Config struct {
 	Listen []string
 	// MaxMemory bounds what streams and connections may buffer, in bytes; 0 means 128 MiB.
 	MaxMemory int64
-	// MaxConnections bounds connections; 0 means 512. Past three quarters of it, idle ones are closed.
+	// MaxConnections bounds connections; 0 means 512. A quarter of it is for those that are still proving who they are; past the
+	// other three quarters, who shows no use of being connected gives way.
 	MaxConnections int
 }
 
@@ -68,6 +84,7 @@ type Host struct {
 	// h2 and h1 take streams of the two protocols; nil for a client. They are there before the first address is listened on, so that
 	// nobody who gets through is told that nothing is spoken here.
 	h2, h1 net.Listener
+	crowd  *crowd
 }
 
 // NewHost starts a peer. The caller closes it.
@@ -75,16 +92,7 @@ func NewHost(c Config) (*Host, error) {
 	if c.Key.priv == nil {
 		return nil, fmt.Errorf("starting a peer: no key: %w", ErrKey)
 	}
-	if c.MaxMemory == 0 {
-		c.MaxMemory = 128 << 20
-	}
-	if c.MaxConnections == 0 {
-		c.MaxConnections = 512
-	}
-	manager, err := connmgr.NewConnManager(c.MaxConnections/2, c.MaxConnections*3/4)
-	if err != nil {
-		return nil, fmt.Errorf("starting a peer: %w", err)
-	}
+	c.MaxMemory, c.MaxConnections = cmp.Or(c.MaxMemory, defaultMemory), cmp.Or(c.MaxConnections, defaultConnections)
 	resources, err := limits(c)
 	if err != nil {
 		return nil, fmt.Errorf("starting a peer: %w", err)
@@ -94,7 +102,7 @@ func NewHost(c Config) (*Host, error) {
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.Security(noise.ID, noise.New),
-		libp2p.ConnectionManager(manager),
+		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // crowd does it
 		libp2p.ResourceManager(resources),
 		libp2p.DisableRelay(),
 		libp2p.Ping(false),
@@ -106,7 +114,7 @@ func NewHost(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a peer: %w", err)
 	}
-	p := &Host{host: h}
+	p := &Host{host: h, crowd: newCrowd(settled(c), int(c.MaxMemory/streamMemory/2))}
 	if len(c.Listen) == 0 {
 		return p, nil
 	}
@@ -125,6 +133,7 @@ func (h *Host) listen(on []string) error {
 	if h.h1, err = gostream.Listen(h.host, protocolHTTP, gostream.IgnoreEOF()); err != nil {
 		return fmt.Errorf("listening for %s: %w", protocolHTTP, err)
 	}
+	h.host.Network().Notify(h.crowd.notifiee())
 	addrs := make([]multiaddr.Multiaddr, 0, len(on))
 	for _, text := range on {
 		a, err := multiaddr.NewMultiaddr(text)
@@ -136,7 +145,13 @@ func (h *Host) listen(on []string) error {
 	return h.host.Network().Listen(addrs...)
 }
 
-// limits bounds a host as a whole and per peer, but not per address: behind a cluster's NAT all callers have one.
+// settled is how many connections may stay, of those that have proven who they are.
+func settled(c Config) int { return c.MaxConnections - proving(c) }
+
+// proving is how many may be at it.
+func proving(c Config) int { return c.MaxConnections / 4 }
+
+// limits bounds a host as a whole and per peer.
 func limits(c Config) (network.ResourceManager, error) {
 	scaling := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaling)
@@ -146,7 +161,13 @@ func limits(c Config) (network.ResourceManager, error) {
 			ConnsInbound: rcmgr.LimitVal(c.MaxConnections),
 			Memory:       rcmgr.LimitVal64(c.MaxMemory),
 		},
-		PeerDefault: rcmgr.ResourceLimits{ConnsInbound: 8, Conns: 16, StreamsInbound: maxStreams, Streams: 2 * maxStreams},
+		// Those who are slow to prove who they are must not take the places of those who have.
+		Transient: rcmgr.ResourceLimits{
+			Conns: rcmgr.LimitVal(proving(c)), ConnsInbound: rcmgr.LimitVal(proving(c)), FD: rcmgr.LimitVal(proving(c)),
+		},
+		PeerDefault: rcmgr.ResourceLimits{
+			ConnsInbound: peerConnections, Conns: 2 * peerConnections, StreamsInbound: peerStreams, Streams: 2 * peerStreams, Memory: peerMemory,
+		},
 	}.Build(scaling.Scale(c.MaxMemory, c.MaxConnections))
 	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(all),
 		rcmgr.WithLimitPerSubnet(
@@ -154,11 +175,17 @@ func limits(c Config) (network.ResourceManager, error) {
 			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: c.MaxConnections}},
 		),
 		// The default lets an address connect once in five seconds after the first sixteen.
-		rcmgr.WithConnRateLimiters(&rate.Limiter{GlobalLimit: rate.Limit{RPS: connectionsPerSecond, Burst: c.MaxConnections}}))
+		rcmgr.WithConnRateLimiters(&rate.Limiter{GlobalLimit: rate.Limit{RPS: connectionsPerSecond, Burst: 2 * c.MaxConnections}}))
 }
 
+// Held is how many connections others have to this host, and how many streams with requests on them.
+func (h *Host) Held() (connections, streams int) { return h.crowd.held() }
+
 // Close ends all connections and waits for what the host started.
-func (h *Host) Close() error { return h.host.Close() }
+func (h *Host) Close() error {
+	defer h.crowd.wait()
+	return h.host.Close()
+}
 
 // ID is the peer id as text.
 func (h *Host) ID() string { return h.host.ID().String() }
@@ -184,8 +211,8 @@ func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
 	cleartext.SetUnencryptedHTTP2(true)
 	plain.SetHTTP1(true)
 	servers := []*http.Server{
-		server(requirePeer(handler), &cleartext),
-		server(requirePeer(closeAfter(handler)), &plain),
+		h.server(requirePeer(handler), &cleartext),
+		h.server(requirePeer(closeAfter(handler)), &plain),
 	}
 	served := make(chan error, len(servers))
 	var running sync.WaitGroup
@@ -209,15 +236,16 @@ func (h *Host) Serve(ctx context.Context, handler http.Handler) error {
 	return first
 }
 
-func server(h http.Handler, p *http.Protocols) *http.Server {
+func (h *Host) server(handler http.Handler, p *http.Protocols) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           h.crowd.welcome(handler),
 		Protocols:         p,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingTime, PingTimeout: pingTime},
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxRequests, SendPingTimeout: pingTime, PingTimeout: pingTime},
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnContext:       withPeer,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return withConn(withPeer(ctx, c), connOf(c)) },
+		ConnState:         h.crowd.state,
 	}
 }
 
