@@ -14,7 +14,7 @@ import (
 
 // call makes up a call and who makes it.
 func (k *maker) call() (common.Address, channeltest.Call) {
-	t, _ := k.channel()
+	t := k.channel()
 	anyone := k.who(accountOf("stranger"))
 	switch n := k.rng.IntN(100); {
 	case n < 18 || len(k.m.Channels) < 4 && chance(k.rng, 2):
@@ -126,7 +126,7 @@ func (k *maker) item(t channel.Terms, kind channeltest.Kind) channeltest.Item {
 
 // batch claims on channels of one payment, on some of them twice.
 func (k *maker) batch() channeltest.Call {
-	t, _ := k.channel()
+	t := k.channel()
 	b := channeltest.ClaimBatch{Payment: t}
 	var same []channel.Terms
 	for _, other := range k.terms {
@@ -177,7 +177,7 @@ func (k *maker) signature(by common.Address, kind channeltest.Kind, t channel.Te
 	case 1:
 		s.Over.Channel = k.terms[k.rng.IntN(len(k.terms))].ID(k.m.Domain)
 	case 2:
-		s.Over.Amount = pick(k.rng, plus(n, 1), plus(n, -1), new(big.Int)).String()
+		s.Over.Amount = pick(k.rng, new(big.Int).Xor(n, big.NewInt(1)), plus(n, -1), new(big.Int)).String()
 	case 3:
 		s.Over.Domain.ChainID++
 	case 4:
@@ -206,7 +206,7 @@ func (k *maker) permit(token, owner common.Address, n *big.Int) channeltest.Perm
 	case 1:
 		p.Spender = accountOf("stranger")
 	case 2:
-		p.Value = plus(n, 1)
+		p.Value = new(big.Int).Xor(n, big.NewInt(1))
 	case 3:
 		p.Nonce++
 	case 4:

@@ -46,7 +46,7 @@ func TestTheContractFollowsTheModel(t *testing.T) {
 		follow(t, fresh, uint64(seed), 0, stepsPerRun, counts)
 		return
 	}
-	for seed, steps := uint64(1), setting(t, "APOCRYPH_MODEL_STEPS", 6000); counts.steps < steps; seed++ {
+	for seed, steps := uint64(1), setting(t, "APOCRYPH_MODEL_STEPS", 5000); counts.steps < steps; seed++ {
 		if !follow(t, fresh, seed, 0, stepsPerRun, counts) {
 			return
 		}
@@ -58,7 +58,7 @@ func TestTheContractFollowsTheModel(t *testing.T) {
 func TestTheContractFollowsTheModelInBlocks(t *testing.T) {
 	counts := newTally()
 	w := newWorld(t, newBlocks(t))
-	steps := setting(t, "APOCRYPH_MODEL_STEPS", 6000) / 60
+	steps := setting(t, "APOCRYPH_MODEL_STEPS", 5000) / 60
 	follow(t, func() *world { return w }, 1, 1, steps, counts)
 }
 
@@ -69,7 +69,7 @@ func follow(t *testing.T, fresh func() *world, seed, least uint64, count int, co
 	w := fresh()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	terms := someTerms(rng, w)
-	k := &maker{run: newRun(t, w, terms, counts), rng: rng, least: least}
+	k := &maker{run: newRun(t, w, terms, counts), rng: rng, least: least, edge: -1}
 	steps := k.opening()
 	var diff string
 	for i := 0; diff == "" && i < len(steps); i++ {

@@ -118,6 +118,8 @@ type maker struct {
 	rng *rand.Rand
 	// least is the least time between steps: a chain of blocks has a second.
 	least uint64
+	// edge is the channel on whose edge the step is, or -1: what happens there is rather about that channel.
+	edge int
 	// past is every signed thing so far, to be tried again.
 	past []channeltest.Call
 }
@@ -155,6 +157,7 @@ func (k *maker) next() step {
 func (k *maker) time() uint64 {
 	now := k.m.Now
 	at := now
+	k.edge = -1
 	switch k.rng.IntN(10) {
 	case 0, 1, 2:
 		at += pick(k.rng, uint64(0), 0, 1, 2, 10)
@@ -167,7 +170,9 @@ func (k *maker) time() uint64 {
 			at += k.rng.Uint64N(50 * day)
 		}
 	default:
-		t, c := k.channel()
+		i := k.index()
+		t, c := k.terms[i], k.m.Channels[k.ids[i]]
+		k.edge = i
 		edges := []uint64{c.SpentUntil + t.Window, c.SpentUntil, c.NoticeEnd}
 		if c.NoticeEnd != 0 {
 			edges = append(edges, c.NoticeEnd, c.NoticeEnd)
@@ -180,20 +185,24 @@ func (k *maker) time() uint64 {
 	return at
 }
 
-// channel is one of the run's, mostly one that lives.
-func (k *maker) channel() (channel.Terms, channeltest.Channel) {
+// index is one of the run's channels, mostly one that lives.
+func (k *maker) index() int {
+	if k.edge >= 0 && !chance(k.rng, 4) {
+		return k.edge
+	}
 	var live []int
 	for i := range goodTerms {
 		if status := k.m.Status(k.ids[i]); status != channel.None && status != channel.Closed {
 			live = append(live, i)
 		}
 	}
-	i := k.rng.IntN(goodTerms)
 	if len(live) > 0 && !chance(k.rng, 12) {
-		i = live[k.rng.IntN(len(live))]
+		return live[k.rng.IntN(len(live))]
 	}
-	return k.terms[i], k.m.Channels[k.ids[i]]
+	return k.rng.IntN(goodTerms)
 }
+
+func (k *maker) channel() channel.Terms { return k.terms[k.index()] }
 
 // who is this account, or now and then another one.
 func (k *maker) who(right common.Address) common.Address {
