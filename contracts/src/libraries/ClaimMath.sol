@@ -11,33 +11,48 @@ library ClaimMath {
     uint256 internal constant ONE = 1_000_000;
 
     /// @dev What a voucher over `total` can claim at `time`; `channel` becomes what it is after that claim.
-    ///
-    /// Seconds of cap are spent, not reset: a claim that needs little leaves the rest to the next one. If they were
-    /// reset, anyone could submit an old voucher just before a release, and the provider would lose what the release
-    /// was to pay. Rounding up favours the publisher, and costs a provider nothing whose vouchers are whole seconds
-    /// apart and within the cap.
     function spend(State memory channel, uint256 cap, uint256 window, uint256 total, uint256 time)
         internal
         pure
         returns (uint256 amount)
     {
-        if (total > channel.deposited) total = channel.deposited;
-        if (total <= channel.claimed) return 0;
         if (channel.noticeEnd != 0 && time >= channel.noticeEnd) return 0;
 
-        uint256 from = time > window ? time - window : 0;
-        if (from < channel.spentUntil) from = channel.spentUntil;
-        uint256 allowed = cap * (time - from);
-        amount = total - channel.claimed;
-        if (amount > allowed) amount = allowed;
+        uint256 until;
+        (amount, until) = due(channel.deposited, channel.claimed, channel.spentUntil, cap, window, total, time);
         if (amount == 0) return 0;
 
         // casting to uint88 is safe: no more than deposited
         // forge-lint: disable-next-line(unsafe-typecast)
         channel.claimed += uint88(amount);
-        // casting to uint40 is safe: no later than now, because amount <= allowed
+        // casting to uint40 is safe: no later than time
         // forge-lint: disable-next-line(unsafe-typecast)
-        channel.spentUntil = uint40(from + (amount - 1) / cap + 1);
+        channel.spentUntil = uint40(until);
+    }
+
+    /// @dev What is due at `time` of a channel with these amounts, and up to when its cap is used up then.
+    ///
+    /// Seconds of cap are spent, not reset: a claim that needs little leaves the rest to the next one. If they were
+    /// reset, anyone could submit an old voucher just before a release, and the provider would lose what the release
+    /// was to pay. Rounding up favours the publisher, and costs a provider nothing whose vouchers are whole seconds
+    /// apart and within the cap.
+    function due(
+        uint256 deposited,
+        uint256 claimed,
+        uint256 spentUntil,
+        uint256 cap,
+        uint256 window,
+        uint256 total,
+        uint256 time
+    ) internal pure returns (uint256 amount, uint256 until) {
+        until = spentUntil;
+        if (total > deposited) total = deposited;
+        if (total <= claimed) return (0, until);
+
+        if (time > window && until < time - window) until = time - window;
+        amount = cap * (time - until);
+        if (amount > total - claimed) amount = total - claimed;
+        if (amount != 0) until += (amount - 1) / cap + 1;
     }
 
     /// @dev Adds to `parts`, provider last, what each is due when the claimed total goes from `from` to `to`.
