@@ -32,9 +32,11 @@ type Task struct {
 const EnvPrefix = "APOCRYPH"
 
 const (
-	drainTime  = 10 * time.Second
-	headerTime = 10 * time.Second
-	idleTime   = 2 * time.Minute
+	// maxHeaderBytes is beyond what browsers send.
+	maxHeaderBytes = 64 << 10
+	drainTime      = 10 * time.Second
+	headerTime     = 10 * time.Second
+	idleTime       = 2 * time.Minute
 )
 
 // Main parses the command line into cli, whose commands have the method Run(context.Context, *slog.Logger) error, runs the chosen
@@ -126,7 +128,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	s := &http.Server{Handler: h, Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime}
+	s := &http.Server{Handler: h, Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaderBytes}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	select {

@@ -17,6 +17,8 @@ const (
 	Header = "Apocryph-Delegation"
 	// HeaderSalt carries, with each request of an image push, the salt of the app id in hex: the app may not exist yet.
 	HeaderSalt = "Apocryph-App-Salt"
+	// HeaderPublisher is set by the gateway, never by a client: on whose account the image store books a push.
+	HeaderPublisher = "Apocryph-Publisher"
 
 	maxHeader = 64 << 10
 )

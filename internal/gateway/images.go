@@ -29,13 +29,18 @@ func (g *Gateway) images() http.Handler {
 			for _, h := range []string{"Authorization", "Cookie", delegation.Header, delegation.HeaderSalt} {
 				r.Out.Header.Del(h)
 			}
+			r.Out.Header.Del(delegation.HeaderPublisher)
+			if c, known := r.In.Context().Value(callerKey{}).(*caller); known {
+				r.Out.Header.Set(delegation.HeaderPublisher, c.publisher())
+			}
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			g.writeOCIError(w, r, fmt.Errorf("reaching the image store: %w", err))
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := g.checkPush(r); err != nil {
+		c, err := g.checkPush(r)
+		if err != nil {
 			g.writeOCIError(w, r, err)
 			return
 		}
@@ -45,41 +50,41 @@ func (g *Gateway) images() http.Handler {
 			w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
 			return
 		}
-		proxy.ServeHTTP(w, r)
+		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})
 }
 
-func (g *Gateway) checkPush(r *http.Request) error {
+func (g *Gateway) checkPush(r *http.Request) (*caller, error) {
 	c, known := r.Context().Value(callerKey{}).(*caller)
 	if !known {
 		var err error
 		if c, err = g.authenticate(r.Context(), r.Header); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := c.delegation.AllowsOperation(orderv1.Operation_OPERATION_APPLY); err != nil {
-		return err
+		return nil, err
 	}
 	rest := strings.TrimPrefix(r.URL.Path, "/v2/")
 	if rest == "" {
-		return nil
+		return c, nil
 	}
 	app, rest, _ := strings.Cut(rest, "/")
 	service, _, _ := strings.Cut(rest, "/")
 	id, err := delegation.ParseAppID(app)
 	if err != nil || !manifest.LooksLikeLabel(service) || strings.Contains(r.URL.Path, "..") {
-		return refuse(providerv1.Reason_REASON_BAD_REQUEST, "images are pushed below /v2/<app id>/<service>/")
+		return nil, refuse(providerv1.Reason_REASON_BAD_REQUEST, "images are pushed below /v2/<app id>/<service>/")
 	}
 	if err := c.delegation.Allows(orderv1.Operation_OPERATION_APPLY, id); err != nil {
-		return err
+		return nil, err
 	}
 	if c.salt == nil {
-		return refuse(providerv1.Reason_REASON_BAD_REQUEST, "the header %s is missing", delegation.HeaderSalt)
+		return nil, refuse(providerv1.Reason_REASON_BAD_REQUEST, "the header %s is missing", delegation.HeaderSalt)
 	}
 	if !c.owns(id, *c.salt) {
-		return notTheirs(c, id)
+		return nil, notTheirs(c, id)
 	}
-	return nil
+	return c, nil
 }
 
 // writeOCIError answers in the OCI error format, with reason and hint in the detail.

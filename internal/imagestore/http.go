@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apocryph/apocryph/internal/daemon"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/manifest"
 )
@@ -28,7 +29,7 @@ func (s *Store) Pull(log *slog.Logger) http.Handler {
 	h := handler{s, log}
 	mux := http.NewServeMux()
 	h.routePull(mux)
-	return mux
+	return daemon.Patient(daemon.Patience, mux)
 }
 
 // Push is what the gateway sees: Pull, and uploads. Whoever may call it may write for every app.
@@ -46,7 +47,7 @@ func (s *Store) Push(log *slog.Logger) http.Handler {
 	} {
 		mux.Handle(pattern, h.writing(f))
 	}
-	return mux
+	return daemon.Patient(daemon.Patience, mux)
 }
 
 func (h handler) routePull(mux *http.ServeMux) {
@@ -87,7 +88,7 @@ func (h handler) in(f func(w http.ResponseWriter, r *http.Request, app string) e
 // writing is in for requests that write: the app's directories are there until the end.
 func (h handler) writing(f func(w http.ResponseWriter, r *http.Request, app string) error) http.Handler {
 	return h.in(func(w http.ResponseWriter, r *http.Request, app string) error {
-		leave, err := h.store.enter(app)
+		leave, err := h.store.enter(app, r.Header.Get(delegation.HeaderPublisher))
 		if err != nil {
 			return err
 		}

@@ -137,6 +137,7 @@ func (s *Store) moveAway(app, aside string) (bool, error) {
 		return false, fmt.Errorf("removing images of %s: %w", app, err)
 	}
 	s.total -= a.bytes
+	s.uploads -= a.uploads
 	delete(s.apps, app)
 	return true, nil
 }

@@ -14,6 +14,7 @@
 //	<root>/<app id>/blobs/sha256/<hex>       verified by digest
 //	<root>/<app id>/manifests/sha256/<hex>   verified as a graph
 //	<root>/<app id>/uploads/<id>             not yet anything
+//	<root>/<app id>/publisher                who pushed first
 package imagestore
 
 import (
@@ -27,6 +28,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,10 +47,35 @@ type Limits struct {
 	UnpackedBytes int64
 	// Layers is the largest number of layers: 128.
 	Layers int
-	// Uploads is how many uploads of an app may be unfinished: 16.
-	Uploads int
-	// VerifyTime bounds one graph check: 10 minutes. Two run at once.
+	// Uploads is how many uploads of an app may be unfinished: 16. TotalUploads is that of all apps: 256.
+	Uploads      int
+	TotalUploads int
+	// Files is how many blobs and manifests an app may have: 4096. An image has two and its layers.
+	Files int
+	// Apps is how many apps may have images: 4096. PublisherApps is that of one publisher: 64, of which most are there only for an hour.
+	Apps          int
+	PublisherApps int
+	// PublisherBytes is what the apps of one publisher may hold together: 32 GiB.
+	PublisherBytes int64
+	// VerifyTime bounds one graph check: 10 minutes. Two run at once, one of an app.
 	VerifyTime time.Duration
+}
+
+func (l Limits) orDefaults() Limits {
+	return Limits{
+		BlobBytes:      cmp.Or(l.BlobBytes, 4<<30),
+		AppBytes:       cmp.Or(l.AppBytes, 8<<30),
+		PublisherBytes: cmp.Or(l.PublisherBytes, 32<<30),
+		TotalBytes:     cmp.Or(l.TotalBytes, 64<<30),
+		UnpackedBytes:  cmp.Or(l.UnpackedBytes, 16<<30),
+		Layers:         cmp.Or(l.Layers, 128),
+		Uploads:        cmp.Or(l.Uploads, 16),
+		TotalUploads:   cmp.Or(l.TotalUploads, 256),
+		Files:          cmp.Or(l.Files, 4096),
+		Apps:           cmp.Or(l.Apps, 4096),
+		PublisherApps:  cmp.Or(l.PublisherApps, 64),
+		VerifyTime:     cmp.Or(l.VerifyTime, 10*time.Minute),
+	}
 }
 
 const (
@@ -62,6 +89,8 @@ const (
 	blobs     = "blobs/sha256"
 	manifests = "manifests/sha256"
 	uploads   = "uploads"
+	// publisherFile is in an app's directory.
+	publisherFile = "publisher"
 )
 
 var (
@@ -75,17 +104,29 @@ type Store struct {
 	limits Limits
 	verify chan struct{}
 
-	mu    sync.Mutex
-	apps  map[string]*account
-	total int64
+	mu      sync.Mutex
+	apps    map[string]*account
+	total   int64
+	uploads int
 }
 
 // account is what one app holds. The store's mutex guards it.
 type account struct {
-	bytes   int64
+	// publisher is who pushed first, as the gateway named them; "" if it did not.
+	publisher string
+	bytes     int64
+	// files are blobs and manifests, uploads unfinished ones. writing are those that a request has for itself.
+	files   int
+	uploads int
 	writing map[string]bool
+	// verify is held by the app's graph check that runs.
+	verify chan struct{}
 	// users counts requests that write: a directory in use is not removed.
 	users int
+}
+
+func newAccount() *account {
+	return &account{writing: map[string]bool{}, verify: make(chan struct{}, 1)}
 }
 
 // Open opens or makes a store below a directory. The caller closes it.
@@ -97,15 +138,7 @@ func Open(dir string, l Limits) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening image store: %w", err)
 	}
-	s := &Store{root: root, apps: map[string]*account{}, verify: make(chan struct{}, verifiers), limits: Limits{
-		BlobBytes:     cmp.Or(l.BlobBytes, 4<<30),
-		AppBytes:      cmp.Or(l.AppBytes, 8<<30),
-		TotalBytes:    cmp.Or(l.TotalBytes, 64<<30),
-		UnpackedBytes: cmp.Or(l.UnpackedBytes, 16<<30),
-		Layers:        cmp.Or(l.Layers, 128),
-		Uploads:       cmp.Or(l.Uploads, 16),
-		VerifyTime:    cmp.Or(l.VerifyTime, 10*time.Minute),
-	}}
+	s := &Store{root: root, apps: map[string]*account{}, verify: make(chan struct{}, verifiers), limits: l.orDefaults()}
 	if err := s.removeRest(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -114,12 +147,13 @@ func Open(dir string, l Limits) (*Store, error) {
 		return nil, errors.Join(err, root.Close())
 	}
 	for _, app := range apps {
-		size, err := s.measure(app)
+		a, err := s.measure(app)
 		if err != nil {
 			return nil, errors.Join(err, root.Close())
 		}
-		s.apps[app] = &account{bytes: size, writing: map[string]bool{}}
-		s.total += size
+		s.apps[app] = a
+		s.total += a.bytes
+		s.uploads += a.uploads
 	}
 	return s, nil
 }
@@ -149,13 +183,28 @@ func (s *Store) Apps() ([]string, error) {
 	return apps, nil
 }
 
-func (s *Store) measure(app string) (int64, error) {
-	var sum int64
-	err := s.files(app, func(_ string, info fs.FileInfo) { sum += info.Size() })
+func (s *Store) measure(app string) (*account, error) {
+	a := newAccount()
+	err := s.files(app, func(name string, info fs.FileInfo) {
+		switch dir := path.Dir(name); {
+		case path.Base(name) == publisherFile:
+			return
+		case strings.HasSuffix(dir, "/"+uploads):
+			a.uploads++
+		default:
+			a.files++
+		}
+		a.bytes += info.Size()
+	})
 	if err != nil {
-		return 0, fmt.Errorf("measuring %s: %w", app, err)
+		return nil, fmt.Errorf("measuring %s: %w", app, err)
 	}
-	return sum, nil
+	publisher, err := s.root.ReadFile(path.Join(app, publisherFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("measuring %s: %w", app, err)
+	}
+	a.publisher = string(publisher)
+	return a, nil
 }
 
 func (s *Store) files(dir string, visit func(name string, info fs.FileInfo)) error {
@@ -169,44 +218,6 @@ func (s *Store) files(dir string, visit func(name string, info fs.FileInfo)) err
 		}
 		return err
 	})
-}
-
-// enter makes an app's directories and keeps them until leave.
-func (s *Store) enter(app string) (leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, dir := range []string{blobs, manifests, uploads} {
-		if err := s.root.MkdirAll(path.Join(app, dir), dirMode); err != nil {
-			return nil, fmt.Errorf("making directories of %s: %w", app, err)
-		}
-	}
-	a := s.apps[app]
-	if a == nil {
-		a = &account{writing: map[string]bool{}}
-		s.apps[app] = a
-	}
-	a.users++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		a.users--
-	}, nil
-}
-
-// reserve books bytes before they are written, or gives back (negative) what was deleted.
-func (s *Store) reserve(app string, n int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.apps[app]
-	if n > 0 && a.bytes+n > s.limits.AppBytes {
-		return fmt.Errorf("the app's images exceed %d bytes: %w", s.limits.AppBytes, ErrQuota)
-	}
-	if n > 0 && s.total+n > s.limits.TotalBytes {
-		return fmt.Errorf("the provider's image store is full: %w", ErrQuota)
-	}
-	a.bytes += n
-	s.total += n
-	return nil
 }
 
 func fileOf(app, dir, digest string) (string, error) {
@@ -245,16 +256,34 @@ func (s *Store) commit(app string, f *os.File, from, dir, digest string) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("writing %s: %w", digest, err)
 	}
-	if info, err := s.root.Stat(to); err == nil {
-		// It is there already, and equal: its name is its digest.
-		if err := s.reserve(app, -info.Size()); err != nil {
+	if err := s.place(app, from, to); err != nil {
+		return fmt.Errorf("writing %s: %w", digest, err)
+	}
+	return s.syncDir(path.Dir(to))
+}
+
+// place is the part of commit that counts.
+func (s *Store) place(app, from, to string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := s.root.Stat(to)
+	again := err == nil
+	if !again {
+		if err := s.roomForFile(app); err != nil {
 			return err
 		}
 	}
 	if err := s.root.Rename(from, to); err != nil {
-		return fmt.Errorf("writing %s: %w", digest, err)
+		return err
 	}
-	return s.syncDir(path.Dir(to))
+	s.ended(app)
+	if again {
+		// It was there already, and equal: its name is its digest.
+		s.book(app, -info.Size())
+	} else {
+		s.apps[app].files++
+	}
+	return nil
 }
 
 func (s *Store) syncDir(name string) error {

@@ -26,12 +26,10 @@ func uploadFile(app, id string) (string, error) {
 
 // begin starts an upload and returns its id.
 func (s *Store) begin(app string) (string, error) {
-	entries, err := fs.ReadDir(s.root.FS(), path.Join(app, uploads))
-	if err != nil {
-		return "", fmt.Errorf("listing uploads: %w", err)
-	}
-	if len(entries) >= s.limits.Uploads {
-		return "", fmt.Errorf("%d uploads are unfinished: %w", len(entries), ErrQuota)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.roomForUpload(app); err != nil {
+		return "", err
 	}
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -40,6 +38,8 @@ func (s *Store) begin(app string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("starting upload: %w", err)
 	}
+	s.apps[app].uploads++
+	s.uploads++
 	return id, f.Close()
 }
 
@@ -134,15 +134,28 @@ func (u *upload) finish(digest string) error {
 	if got != digest {
 		return errors.Join(fmt.Errorf("content is %s, not %.80s: %w", got, digest, ErrDigest), u.discard())
 	}
-	return u.store.commit(u.app, u.file, u.name, blobs, digest)
+	return u.commit(blobs, digest)
+}
+
+// commit ends an upload: it becomes a file of the app, or is removed if there is no room for one.
+func (u *upload) commit(dir, digest string) error {
+	err := u.store.commit(u.app, u.file, u.name, dir, digest)
+	if errors.Is(err, ErrQuota) {
+		return errors.Join(err, u.discard())
+	}
+	return err
 }
 
 // discard removes the upload.
 func (u *upload) discard() error {
+	u.store.mu.Lock()
+	defer u.store.mu.Unlock()
 	if err := u.store.root.Remove(u.name); err != nil {
 		return fmt.Errorf("removing upload: %w", err)
 	}
-	return u.store.reserve(u.app, -u.size)
+	u.store.ended(u.app)
+	u.store.book(u.app, -u.size)
+	return nil
 }
 
 // ExpireUploads removes uploads that nobody wrote to for an hour, of all apps.
@@ -170,7 +183,7 @@ func (s *Store) ExpireUploads(now time.Time) error {
 }
 
 func (s *Store) expire(app, id string) error {
-	leave, err := s.enter(app)
+	leave, err := s.enter(app, "")
 	if err != nil {
 		return err
 	}

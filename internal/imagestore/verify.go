@@ -94,12 +94,11 @@ func (s *Store) PutManifest(ctx context.Context, app, digest, mediaType string, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.VerifyTime)
 	defer cancel()
-	select {
-	case s.verify <- struct{}{}:
-		defer func() { <-s.verify }()
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for other checks: %w", ctx.Err())
+	end, err := s.verifying(ctx, app)
+	if err != nil {
+		return err
 	}
+	defer end()
 	if err := s.checkGraph(ctx, app, m); err != nil {
 		return err
 	}
@@ -115,7 +114,7 @@ func (s *Store) PutManifest(ctx context.Context, app, digest, mediaType string, 
 	if err := u.append(bytes.NewReader(raw)); err != nil {
 		return errors.Join(err, u.discard())
 	}
-	return s.commit(app, u.file, u.name, manifests, digest)
+	return u.commit(manifests, digest)
 }
 
 // parseManifest accepts the manifest of one image: OCI or docker schema 2, no index, nothing kept elsewhere.
