@@ -282,5 +282,5 @@ func amount(n *big.Int) tariff.Amount {
 }
 
 func name(t channel.Terms) string {
-	return fmt.Sprintf("channel %d", int(t.Salt[30])<<8|int(t.Salt[31]))
+	return fmt.Sprintf("channel %02d", int(t.Salt[30])<<8|int(t.Salt[31]))
 }

@@ -146,6 +146,7 @@ func (w *world) sign(t *testing.T, by common.Address, digest common.Hash, flaw c
 		t.Fatal(err)
 	}
 	switch flaw {
+	case channeltest.None, channeltest.Flaws:
 	case channeltest.HighS:
 		s := new(big.Int).Sub(crypto.S256().Params().N, new(big.Int).SetBytes(sig[32:64]))
 		s.FillBytes(sig[32:64])

@@ -13,7 +13,7 @@ import (
 
 // told names terms by their salt, by which a run tells its channels apart.
 func told(t channel.Terms) string {
-	return fmt.Sprintf("channel %d", int(t.Salt[30])<<8|int(t.Salt[31]))
+	return fmt.Sprintf("channel %02d", int(t.Salt[30])<<8|int(t.Salt[31]))
 }
 
 func (c Open) String() string {
