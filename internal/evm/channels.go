@@ -21,18 +21,12 @@ func (w *Wallet) Open(ctx context.Context, t channel.Terms, amount tariff.Amount
 	if err := t.Validate(); err != nil {
 		return Receipt{}, err
 	}
-	if err := w.allow(ctx, t.Token, amount); err != nil {
-		return Receipt{}, fmt.Errorf("opening channel %s: %w", t.ID(w.Domain()), err)
-	}
-	return w.act(ctx, "opening", t, w.channels.PackOpen(terms(t), amount.Big()))
+	return w.pay(ctx, "opening", t, amount, w.channels.PackOpen(terms(t), amount.Big()))
 }
 
 // Deposit adds to a channel, whoever's it is, approving as Open does.
 func (w *Wallet) Deposit(ctx context.Context, t channel.Terms, amount tariff.Amount) (Receipt, error) {
-	if err := w.allow(ctx, t.Token, amount); err != nil {
-		return Receipt{}, fmt.Errorf("depositing %s in channel %s: %w", amount, t.ID(w.Domain()), err)
-	}
-	return w.act(ctx, "depositing in", t, w.channels.PackDeposit(terms(t), amount.Big()))
+	return w.pay(ctx, "depositing in", t, amount, w.channels.PackDeposit(terms(t), amount.Big()))
 }
 
 // Notice starts the publisher's way out.
@@ -103,6 +97,19 @@ func (w *Wallet) WithdrawCredit(ctx context.Context, tok, to common.Address) (Re
 		return r, fmt.Errorf("withdrawing credit: %w", err)
 	}
 	return r, nil
+}
+
+// pay sends a call that takes amount, and sees to it before that the contract may take it. If it was sent by an earlier run, that run
+// has used up the allowance and perhaps the balance: then neither is looked at, and nothing is approved that would hide it.
+func (w *Wallet) pay(ctx context.Context, doing string, t channel.Terms, amount tariff.Amount, data []byte) (Receipt, error) {
+	sent, err := w.underWay(ctx, Call{To: &w.cfg.Channels, Data: data})
+	if err == nil && !sent {
+		err = w.allow(ctx, t.Token, amount)
+	}
+	if err != nil {
+		return Receipt{}, fmt.Errorf("%s channel %s: %w", doing, t.ID(w.Domain()), err)
+	}
+	return w.act(ctx, doing, t, data)
 }
 
 // act sends a call to the contract about one channel.

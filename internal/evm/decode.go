@@ -31,8 +31,8 @@ var noGasMoney = []string{"insufficient funds"}
 // known are what a node says that has the transaction already.
 var known = []string{"already known", "already imported", "known transaction"}
 
-// tooLow is what a node says whose account has used the nonce already, tooCheap one that has another transaction with it.
-var tooLow, tooCheap = []string{"nonce too low"}, []string{"replacement transaction underpriced"}
+// tooCheap is what a node says that has another transaction with the nonce.
+var tooCheap = []string{"replacement transaction underpriced"}
 
 // refusals are what else a node says that did not take a transaction.
 var refusals = []string{

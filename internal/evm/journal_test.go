@@ -5,12 +5,14 @@ package evm_test
 import (
 	"context"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/apocryph/apocryph/internal/evm"
 	"github.com/apocryph/apocryph/internal/evm/evmtest"
+	"github.com/apocryph/apocryph/internal/gen/token"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -65,6 +67,7 @@ func TestKilledAndRunAgain(t *testing.T) {
 		for next, same := range map[string]bool{"the same again": true, "another call": false} {
 			t.Run(name+", "+next, func(t *testing.T) {
 				s := newScene(t, 2)
+				s.chain.Do(t, s.keys[0], &s.token, token.NewTestToken().PackApprove(s.cfg.Channels, big.NewInt(5)), nil) // the first uses it up
 				path := filepath.Join(t.TempDir(), "wallet.journal")
 				s.waits = 0
 				ctx, cancel := context.WithCancel(t.Context())
@@ -97,6 +100,9 @@ func TestKilledAndRunAgain(t *testing.T) {
 				}
 				if known := kill.write != 1 || kill.after; r.Resumed != (same && known) {
 					t.Errorf("resumed: %t", r.Resumed)
+				}
+				if told := settled > 0; told != (!same && (kill.write != 1 || kill.after)) {
+					t.Errorf("told of the first: %t", told)
 				}
 				if err := again.Acknowledge(); err != nil {
 					t.Fatal(err)

@@ -38,6 +38,9 @@ func TestPaidOnce(t *testing.T) {
 		"an endpoint says no and sends it all the same": {wrong: func(_ *testing.T, s *scene) {
 			s.nodes[0].Inject(evmtest.Fault{Method: sendRaw, Times: 1, Do: evmtest.FailAfter(-32000, "insufficient funds for gas * price + value")})
 		}},
+		"a gateway gives it to one node and then to the next": {wrong: func(_ *testing.T, s *scene) {
+			all(s, evmtest.Fault{Method: sendRaw, Times: 1, Do: evmtest.FailAfter(-32000, "nonce too low: next nonce 4, tx nonce 3")})
+		}},
 		"an endpoint has trouble and sends it all the same": {wrong: func(_ *testing.T, s *scene) {
 			all(s, evmtest.Fault{Method: sendRaw, Times: 1, Do: evmtest.FailAfter(-32603, "internal error")})
 		}},

@@ -70,10 +70,12 @@ func (w *Wallet) broadcast(ctx context.Context, tx *types.Transaction) error {
 				return nil, nil
 			case says(err, noGasMoney):
 				return fmt.Errorf("%w: %w", ErrInsufficientGas, err), nil
-			case says(err, tooLow) || says(err, tooCheap) || says(err, refusals):
+			case says(err, tooCheap) || says(err, refusals):
 				return fmt.Errorf("%w: %w", ErrRefused, err), nil
 			}
-			return nil, err // it may have it
+			// It may have it, also if it says that the nonce is too low: then what used it may be this very transaction, which a gateway
+			// gave to one node and then to another.
+			return nil, err
 		})
 	}, nil)
 	var errs []error

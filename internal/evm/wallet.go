@@ -38,7 +38,7 @@ type Sending struct {
 	// Exclusive says that nobody else uses the key, and that what it does may be done again: what another process left waiting is
 	// replaced. Without it, the wallet queues behind what its owner sent elsewhere.
 	Exclusive bool
-	// Settled, if any, is told how a transaction of an earlier run ended that had to be settled before another call.
+	// Settled, if any, is told how a transaction of an earlier call ended that nobody was told of, before another one is sent.
 	Settled func(Call, Receipt, error)
 }
 
@@ -100,26 +100,37 @@ func (w *Wallet) Send(ctx context.Context, what Call) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	if last != nil && (!last.Done || crypto.Keccak256Hash(last.Signed[0]) != w.told) {
-		if last.is(what) {
-			r, err := w.settle(ctx, last, false)
-			r.Resumed = true
-			return r, err
-		}
-		if !last.Done {
-			r, err := w.settle(ctx, last, false)
-			if errors.Is(err, ErrNotMined) || (err != nil && !errors.Is(err, ErrReverted) && !errors.Is(err, ErrReplaced)) {
-				return Receipt{}, fault.Hint(fmt.Errorf("an earlier transaction of the wallet: %w", err), "it has to end before another one is sent: try again in a while")
-			}
-			if w.with.Settled != nil {
-				w.with.Settled(last.call(), r, err)
-			}
-			if last, err = w.load(); err != nil {
-				return Receipt{}, err
-			}
-		}
+	if last == nil || w.knows(last) {
+		return w.submit(ctx, what, last)
+	}
+	r, err := w.settle(ctx, last, false)
+	if r.Resumed = true; last.is(what) {
+		return r, err
+	}
+	if errors.Is(err, ErrNotMined) || (err != nil && !errors.Is(err, ErrReverted) && !errors.Is(err, ErrReplaced)) {
+		return Receipt{}, fault.Hint(fmt.Errorf("an earlier transaction of the wallet: %w", err), "it has to end before another one is sent: try again in a while")
+	}
+	if w.with.Settled != nil {
+		w.with.Settled(last.call(), r, err)
+	}
+	if last, err = w.load(); err != nil {
+		return Receipt{}, err
 	}
 	return w.submit(ctx, what, last)
+}
+
+// knows reports whether this process has handed out the receipt of an entry.
+func (w *Wallet) knows(e *Entry) bool { return e.Done && crypto.Keccak256Hash(e.Signed[0]) == w.told }
+
+// underWay reports whether an earlier call was the same, and its outcome has not been told.
+func (w *Wallet) underWay(ctx context.Context, what Call) (bool, error) {
+	unlock, err := w.lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	last, err := w.load()
+	return err == nil && last != nil && !w.knows(last) && last.is(what), err
 }
 
 // Acknowledge forgets the last transaction if it is done. A program calls it when it has told its user.
@@ -163,9 +174,6 @@ func (w *Wallet) load() (*Entry, error) {
 	return e, err
 }
 
-// submits bounds how often a transaction is made anew that no endpoint took.
-const submits = 3
-
 // submit makes a transaction and sees it through. The last one is done, or nil.
 func (w *Wallet) submit(ctx context.Context, what Call, last *Entry) (Receipt, error) {
 	gas, err := w.estimate(ctx, what)
@@ -176,20 +184,20 @@ func (w *Wallet) submit(ctx context.Context, what Call, last *Entry) (Receipt, e
 	if err != nil {
 		return Receipt{}, err
 	}
-	for try := 1; ; try++ {
+	nonce, err := w.nextNonce(ctx, last)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("finding the account's next nonce: %w", err)
+	}
+	e := &Entry{
+		ChainID: w.cfg.ChainID, From: w.Address(), Nonce: nonce, To: what.To, Data: what.Data, Value: (*hexutil.Big)(what.Value), Since: w.cfg.Now(),
+	}
+	for {
 		if err := w.affords(ctx, what, price.of(gas)); err != nil {
-			return Receipt{}, err
-		}
-		nonce, err := w.nextNonce(ctx, last)
-		if err != nil {
-			return Receipt{}, fmt.Errorf("finding the account's next nonce: %w", err)
+			return Receipt{}, errors.Join(err, w.with.Journal.Save(last))
 		}
 		tx, err := w.sign(nonce, gas, price, what)
 		if err != nil {
 			return Receipt{}, err
-		}
-		e := &Entry{
-			ChainID: w.cfg.ChainID, From: w.Address(), Nonce: nonce, To: what.To, Data: what.Data, Value: (*hexutil.Big)(what.Value), Since: w.cfg.Now(),
 		}
 		if err := w.note(e, tx); err != nil {
 			return Receipt{}, err
@@ -198,29 +206,12 @@ func (w *Wallet) submit(ctx context.Context, what Call, last *Entry) (Receipt, e
 		if refusal == nil {
 			return w.settle(ctx, e, true)
 		}
-		// No endpoint has it, so it is as if it had never been signed: the next one gets the same nonce, or finds that used.
-		if err := w.with.Journal.Save(last); err != nil {
-			return Receipt{}, err
-		}
-		again := says(refusal, tooLow)
-		if w.with.Exclusive && says(refusal, tooCheap) {
-			price, again = price.outbid(), true
-		}
-		if !again || try == w.most() || w.tooDear(price) != nil {
-			return Receipt{}, refusal
-		}
-		if err := w.cfg.Wait(ctx, w.cfg.Poll); err != nil {
-			return Receipt{}, errors.Join(refusal, err)
+		price = price.outbid()
+		if !w.with.Exclusive || !says(refusal, tooCheap) || len(e.Signed) > w.cfg.MaxBumps || w.tooDear(price) != nil {
+			// No endpoint has it, so it is as if it had never been signed: the next one gets the same nonce.
+			return Receipt{}, errors.Join(refusal, w.with.Journal.Save(last))
 		}
 	}
-}
-
-// most is how often a transaction is made anew.
-func (w *Wallet) most() int {
-	if w.with.Exclusive {
-		return max(submits, w.cfg.MaxBumps)
-	}
-	return submits
 }
 
 // sign makes a version of a transaction.
@@ -254,7 +245,7 @@ func (c *Client) Submit(ctx context.Context, tx *types.Transaction) (Receipt, er
 	if err := w.note(e, tx); err != nil {
 		return Receipt{}, err
 	}
-	if refusal := w.broadcast(ctx, tx); refusal != nil && !says(refusal, tooLow) { // it may have been mined before
+	if refusal := w.broadcast(ctx, tx); refusal != nil {
 		return Receipt{}, refusal
 	}
 	return w.settle(ctx, e, true)
