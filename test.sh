@@ -30,6 +30,11 @@ contracts() {
     return
   fi
   run contracts contracts/test.sh
+  if command -v z3 >/dev/null || { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
+    run "contracts: proofs" contracts/smt.sh
+  else
+    leave_out "contracts: proofs" "z3 is not installed, and installing it needs root and apt"
+  fi
 }
 
 go_tests() { run "go test -race" go test -race ./...; }
