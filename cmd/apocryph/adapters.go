@@ -79,15 +79,49 @@ func (c *Chain) Head(ctx context.Context) (uint64, error) {
 	return b.Number, err
 }
 
+// Credit implements publisher.Chain.
+func (c *Chain) Credit(ctx context.Context, token, account common.Address) (tariff.Amount, error) {
+	return c.client.Credit(ctx, token, account)
+}
+
+// Final implements publisher.Chain.
+func (c *Chain) Final(ctx context.Context, id channel.ID) (channel.State, error) {
+	s, err := c.client.Final(ctx, id)
+	switch {
+	case errors.Is(err, evm.ErrNoContract):
+		return channel.State{}, nil // younger than the newest final block, so the channel is
+	case errors.Is(err, evm.ErrDisagree):
+		err = fmt.Errorf("%w: name more of them with --rpc", evm.ErrDisagree)
+	case errors.Is(err, evm.ErrNoQuorum):
+		err = fmt.Errorf("%w: name more of them with --rpc", evm.ErrNoQuorum)
+	}
+	return s.State, err
+}
+
+// Openings implements publisher.Chain.
+func (c *Chain) Openings(ctx context.Context, account common.Address, from uint64) ([]publisher.Opening, error) {
+	found, err := c.client.Openings(ctx, account, from)
+	if err != nil {
+		return nil, err
+	}
+	var out []publisher.Opening
+	for _, o := range found {
+		out = append(out, publisher.Opening{ID: o.ID, Payout: o.Payout, Amount: o.Amount, Block: o.Block, Tx: o.Tx.Hex(), Terms: o.Terms})
+	}
+	return out, nil
+}
+
 // Wallet is a wallet file that is opened at the first signature.
 type Wallet struct {
 	path       string
 	address    common.Address
 	passphrase func() (string, error)
 	client     *evm.Client
+	note       func(format string, args ...any)
 
-	mu  sync.Mutex
-	key *ecdsa.PrivateKey
+	mu     sync.Mutex
+	key    *ecdsa.PrivateKey
+	sender *evm.Wallet
 }
 
 // Address implements publisher.Wallet. It is what the file says until the key was used.
@@ -128,11 +162,36 @@ func (w *Wallet) send(do func(*evm.Wallet) (evm.Receipt, error)) (string, error)
 	if err != nil {
 		return "", err
 	}
-	r, err := do(evm.NewWallet(w.client, key))
+	if w.sender == nil {
+		// What was sent is written down beside the key: a run that is killed goes on with it and never pays twice.
+		journal := fmt.Sprintf("%s.%d.journal", w.path, w.client.Domain().ChainID)
+		w.sender = evm.NewWalletWith(w.client, key, evm.Sending{Journal: evm.NewFileJournal(journal), Settled: w.settled})
+	}
+	r, err := do(w.sender)
 	if err != nil {
 		return "", err
 	}
+	if r.Resumed {
+		w.note("transaction %s is of an earlier command, which was cut short; nothing was sent again", r.Tx)
+	}
 	return r.Tx.Hex(), nil
+}
+
+// settled tells how a transaction ended that an earlier command left under way.
+func (w *Wallet) settled(_ evm.Call, r evm.Receipt, err error) {
+	if err != nil {
+		w.note("a transaction of an earlier command had no effect: %v", err)
+		return
+	}
+	w.note("transaction %s of an earlier command was mined", r.Tx)
+}
+
+// acknowledge forgets what was sent, once its outcome was told.
+func (w *Wallet) acknowledge() error {
+	if w.sender == nil {
+		return nil
+	}
+	return w.sender.Acknowledge()
 }
 
 // Open implements publisher.Wallet.
@@ -153,6 +212,20 @@ func (w *Wallet) Notice(ctx context.Context, t channel.Terms) (string, error) {
 // Withdraw implements publisher.Wallet.
 func (w *Wallet) Withdraw(ctx context.Context, t channel.Terms) (string, error) {
 	return w.send(func(e *evm.Wallet) (evm.Receipt, error) { return e.Withdraw(ctx, t) })
+}
+
+// Release implements publisher.Wallet.
+func (w *Wallet) Release(ctx context.Context, t channel.Terms, r publisher.Release) (string, error) {
+	return w.send(func(e *evm.Wallet) (evm.Receipt, error) { return e.Release(ctx, claimOf(t, r)) })
+}
+
+// WithdrawCredit implements publisher.Wallet.
+func (w *Wallet) WithdrawCredit(ctx context.Context, token, to common.Address) (string, error) {
+	return w.send(func(e *evm.Wallet) (evm.Receipt, error) { return e.WithdrawCredit(ctx, token, to) })
+}
+
+func claimOf(t channel.Terms, r publisher.Release) evm.Claim {
+	return evm.Claim{Terms: t, Total: r.Total, Signature: r.Signature}
 }
 
 // remote is this machine's libp2p peer, started at the first dial.

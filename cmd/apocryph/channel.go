@@ -7,36 +7,51 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/publisher"
 )
 
 type channelCmd struct {
-	Show     channelShowCmd     `cmd:"" help:"Show the channel as the chain has it."`
+	Show     channelShowCmd     `cmd:"" help:"Show the channel as the chain has it, and the ways out of it that are open now."`
 	Deposit  channelDepositCmd  `cmd:"" help:"Add to the deposit."`
+	Release  channelReleaseCmd  `cmd:"" help:"Close at the final total that the provider has signed, when the provider does not submit it."`
 	Notice   channelNoticeCmd   `cmd:"" help:"Start leaving without the provider: the notice runs once."`
 	Withdraw channelWithdrawCmd `cmd:"" help:"Take back what is left, after the notice."`
+	Credit   channelCreditCmd   `cmd:"" help:"Show, or with --to withdraw, what the contract keeps for a wallet because a transfer to it failed."`
+	Recover  channelRecoverCmd  `cmd:"" help:"Find the wallet's channels on the chain, and write down those that this machine does not know."`
 }
 
 type channelShowCmd struct {
 	StateFlags
 	ChainFlags
 	OutputFlags
-	AppArg
+	ChannelArg
 }
 
-// Run shows an app's channel.
+// Run shows a channel.
 func (c *channelShowCmd) Run(ctx context.Context, a *publisher.App, chain *Chain, con *Console) error {
-	v, err := (&publisher.Publisher{Chain: chain}).Channel(ctx, a)
+	v, err := (&publisher.Publisher{Chain: chain}).Finality(ctx, a)
 	if err != nil {
 		return err
 	}
-	return con.Result(channelOf(v), func(out io.Writer) error { return writeChannel(out, v) })
+	return con.channel(v)
+}
+
+// channel writes a channel as a command's result.
+func (c *Console) channel(v *publisher.ChannelView) error {
+	return c.Result(channelOf(v), func(out io.Writer) error { return writeChannel(out, v) })
+}
+
+// receipt writes a receipt as a command's result.
+func (c *Console) receipt(r *publisher.Receipt) error {
+	return c.Result(receiptOf(r), func(out io.Writer) error { return writeReceipt(out, r) })
 }
 
 type channelDepositCmd struct {
 	StateFlags
 	ChainFlags
 	WalletFlags
+	DraftFlags
 	OutputFlags
 	AppArg
 
@@ -44,57 +59,77 @@ type channelDepositCmd struct {
 }
 
 // Run adds to an app's deposit.
-func (c *channelDepositCmd) Run(ctx context.Context, a *publisher.App, chain *Chain, w *Wallet, con *Console) error {
-	v, _, err := payer(chain, w, nil, con).Deposit(ctx, a, c.Amount)
+func (c *channelDepositCmd) Run(ctx context.Context, a *publisher.App, chain *Chain, con *Console) error {
+	p, err := c.payer(&c.WalletFlags, chain, nil, con)
 	if err != nil {
 		return err
 	}
-	return con.Result(channelOf(v), func(out io.Writer) error { return writeChannel(out, v) })
+	v, _, err := p.Deposit(ctx, a, c.Amount)
+	if err != nil {
+		return c.unsent(err, con)
+	}
+	return con.channel(v)
 }
 
 type channelNoticeCmd struct {
 	StateFlags
 	ChainFlags
 	WalletFlags
+	DraftFlags
 	OutputFlags
-	AppArg
+	ChannelArg
 
-	Yes bool `short:"y" help:"Do not ask."`
+	Wait bool `help:"Wait until the notice is over, and say what is left of it meanwhile."`
+	Yes  bool `short:"y" help:"Do not ask."`
 }
 
 // Run gives notice.
-func (c *channelNoticeCmd) Run(ctx context.Context, a *publisher.App, chain *Chain, w *Wallet, con *Console) error {
-	question := fmt.Sprintf("give notice on the channel of %s? It can't be taken back, and the app ends with it", a.Name)
-	if err := con.Confirm(ctx, question, c.Yes); err != nil {
-		return err
-	}
-	v, err := payer(chain, w, nil, con).Notice(ctx, a)
+func (c *channelNoticeCmd) Run(ctx context.Context, a *publisher.App, chain *Chain, con *Console) error {
+	p, err := c.payer(&c.WalletFlags, chain, nil, con)
 	if err != nil {
 		return err
 	}
-	return con.Result(channelOf(v), func(out io.Writer) error { return writeChannel(out, v) })
+	question := fmt.Sprintf("give notice on the channel of %s? It can't be taken back, and the app ends with it", a.Name)
+	if err := con.Confirm(ctx, question, c.Yes || c.PrintTx); err != nil {
+		return err
+	}
+	v, err := p.Notice(ctx, a)
+	if err != nil {
+		return c.unsent(err, con)
+	}
+	if c.Wait && v.Status == channel.Notice {
+		if v, err = p.AwaitNotice(ctx, a); err != nil {
+			return err
+		}
+	}
+	return con.channel(v)
 }
 
 type channelWithdrawCmd struct {
 	StateFlags
 	ChainFlags
 	WalletFlags
+	DraftFlags
 	OutputFlags
-	AppArg
+	ChannelArg
+
+	Wait bool `help:"Wait for the end of the notice first, and say what is left of it meanwhile."`
 }
 
 // Run takes back what is left.
-func (c *channelWithdrawCmd) Run(ctx context.Context, a *publisher.App, s *publisher.Store, chain *Chain, w *Wallet, con *Console) error {
-	r, err := payer(chain, w, s, con).Withdraw(ctx, a)
+func (c *channelWithdrawCmd) Run(ctx context.Context, a *publisher.App, s *publisher.Store, chain *Chain, con *Console) error {
+	p, err := c.payer(&c.WalletFlags, chain, s, con)
 	if err != nil {
 		return err
 	}
-	return con.Result(receiptOf(r), func(out io.Writer) error { return writeReceipt(out, r) })
-}
-
-// payer is a publisher who talks to no provider.
-func payer(chain *Chain, w *Wallet, s *publisher.Store, con *Console) *publisher.Publisher {
-	p := &publisher.Publisher{Store: s, Wallet: w, Report: con.Step}
-	chain.join(p, w)
-	return p
+	if c.Wait {
+		if _, err := p.AwaitNotice(ctx, a); err != nil {
+			return err
+		}
+	}
+	r, err := p.Withdraw(ctx, a)
+	if err != nil {
+		return c.unsent(err, con)
+	}
+	return con.receipt(r)
 }

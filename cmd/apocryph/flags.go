@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/evidence"
 	"github.com/apocryph/apocryph/internal/evm"
 	"github.com/apocryph/apocryph/internal/fault"
@@ -65,11 +67,60 @@ func (f *AppArg) AfterApply(k *kong.Context) error { return k.BindSingletonProvi
 
 func (f *AppArg) find(s *publisher.Store) (*publisher.App, error) { return s.Find(f.App) }
 
+// ChannelArg names a channel: by its app, by its id, or by a file that has its terms.
+type ChannelArg struct {
+	App   string `arg:"" optional:"" help:"The app's name or id, or the channel's id." placeholder:"APP"`
+	Terms string `help:"File with the channel's terms, instead of APP: what channel show --json wrote, or the app's file of a state directory." placeholder:"FILE"`
+}
+
+// AfterApply binds the *publisher.App.
+func (f *ChannelArg) AfterApply(k *kong.Context) error { return k.BindSingletonProvider(f.find) }
+
+func (f *ChannelArg) find(s *publisher.Store, std stdio) (*publisher.App, error) {
+	switch {
+	case (f.App == "") == (f.Terms == ""):
+		return nil, fault.Hint(usageError{errors.New("name one channel, by APP or by --terms FILE")}, "list the apps with: apocryph ls; find channels of your wallet with: apocryph channel recover")
+	case f.Terms != "":
+		content, err := readInput(std, f.Terms)
+		if err != nil {
+			return nil, err
+		}
+		return publisher.ReadTerms(content, "--terms "+f.Terms)
+	}
+	if id, err := channel.ParseID(f.App); err == nil {
+		return s.FindChannel(id)
+	}
+	return s.Find(f.App)
+}
+
+// maxInput bounds a file that a command reads, in bytes.
+const maxInput = 1 << 20
+
+// readInput reads a file, or standard input for "-".
+func readInput(std stdio, name string) ([]byte, error) {
+	file := std.in
+	if name != "-" {
+		var err error
+		if file, err = os.Open(name); err != nil {
+			return nil, fault.Hint(fmt.Errorf("reading the file: %w", err), "check its name; - is standard input")
+		}
+		defer func() { _ = file.Close() }()
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxInput+1))
+	if err == nil && len(content) > maxInput {
+		err = fmt.Errorf("it has more than %d bytes", maxInput)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return content, nil
+}
+
 // ChainFlags say where the money is. They never come from a provider.
 type ChainFlags struct {
-	RPC      string `name:"rpc" help:"Endpoint of the chain (http, https, ws, wss)." env:"APOCRYPH_RPC" placeholder:"URL"`
-	Channels string `help:"Address of the Channels contract." env:"APOCRYPH_CHANNELS" placeholder:"ADDRESS"`
-	Token    string `help:"Address of the token that is paid in." env:"APOCRYPH_TOKEN" placeholder:"ADDRESS"`
+	RPC      []string `name:"rpc" help:"Endpoint of the chain (http, https, ws, wss). May be repeated: one that fails is passed over, and what can't be taken back counts when more than half of them agree." env:"APOCRYPH_RPC" placeholder:"URL"`
+	Channels string   `help:"Address of the Channels contract." env:"APOCRYPH_CHANNELS" placeholder:"ADDRESS"`
+	Token    string   `help:"Address of the token that is paid in." env:"APOCRYPH_TOKEN" placeholder:"ADDRESS"`
 
 	client *evm.Client
 }
@@ -86,8 +137,8 @@ func (f *ChainFlags) AfterRun() error { //nolint:unparam // the shape of kong's 
 }
 
 func (f *ChainFlags) dial(ctx context.Context) (*Chain, error) {
-	if f.RPC == "" {
-		return nil, fault.Hint(errors.New("no chain is configured"), "set --rpc URL or APOCRYPH_RPC (a devnet writes all of these to one file to source)")
+	if len(f.RPC) == 0 {
+		return nil, noChain()
 	}
 	contract, err := address(f.Channels, "--channels", "APOCRYPH_CHANNELS")
 	if err != nil {
@@ -97,11 +148,15 @@ func (f *ChainFlags) dial(ctx context.Context) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.client, err = evm.Dial(ctx, []string{f.RPC}, evm.Config{Channels: contract})
+	f.client, err = evm.Dial(ctx, f.RPC, evm.Config{Channels: contract})
 	if err != nil {
 		return nil, err
 	}
 	return &Chain{client: f.client, token: token}, nil
+}
+
+func noChain() error {
+	return fault.Hint(errors.New("no chain is configured"), "set --rpc URL or APOCRYPH_RPC (a devnet writes all of these to one file to source)")
 }
 
 func address(text, flag, env string) (common.Address, error) {
@@ -120,7 +175,16 @@ type WalletFlags struct {
 	Wallet         string `help:"Wallet file (keystore V3)." env:"APOCRYPH_WALLET" placeholder:"FILE" type:"path"`
 	PassphraseFile string `help:"File with the wallet's passphrase. Without it, APOCRYPH_PASSPHRASE or the terminal is asked." placeholder:"FILE" type:"path"`
 
-	std stdio
+	std    stdio
+	opened *Wallet
+}
+
+// AfterRun lets the wallet forget the transactions whose outcome was told.
+func (f *WalletFlags) AfterRun() error {
+	if f.opened == nil {
+		return nil
+	}
+	return f.opened.acknowledge()
 }
 
 // AfterApply binds the *Wallet.
@@ -150,7 +214,13 @@ func (f *WalletFlags) open() (*Wallet, error) {
 	case err != nil:
 		return nil, fault.Hint(err, "name a keystore V3 file with --wallet FILE or APOCRYPH_WALLET")
 	}
-	return &Wallet{path: path, address: address, passphrase: func() (string, error) { return f.passphrase(false) }}, nil
+	f.opened = &Wallet{path: path, address: address, passphrase: func() (string, error) { return f.passphrase(false) }, note: f.note}
+	return f.opened, nil
+}
+
+// note tells people, and nobody else, what a wallet found under way.
+func (f *WalletFlags) note(format string, args ...any) {
+	_, _ = fmt.Fprintf(f.std.err, "note      "+format+"\n", args...)
 }
 
 // passphrase is from the file, the environment or the terminal, in this order.

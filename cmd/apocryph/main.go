@@ -139,6 +139,8 @@ func hintOf(err error) string {
 		return "send some of the chain's own coin to the wallet: apocryph wallet show"
 	case errors.Is(err, evm.ErrInsufficientFunds):
 		return "send tokens to the wallet: apocryph wallet show"
+	case errors.Is(err, evm.ErrWrongChain):
+		return "check --rpc (APOCRYPH_RPC): the transaction, or another endpoint, is of another chain; nothing was sent"
 	case errors.Is(err, evm.ErrNotMined):
 		return "run the same command again: it looks at the chain first and never pays twice"
 	}

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -61,6 +63,24 @@ func runScripts(t *testing.T, w *world, files ...string) {
 				ts.Check(err)
 				ts.Check(w.pass(d))
 			},
+			// owe leaves the wallet a credit of 5 in a token that refuses transfers to it, and pays in that token from now on; mend lets
+			// the token be transferred again.
+			"owe": func(ts *testscript.TestScript, _ bool, _ []string) {
+				tok, err := w.owe(t.Context(), ts.Getenv("APOCRYPH_WALLET"), ts.Getenv("APOCRYPH_PASSPHRASE"))
+				ts.Check(err)
+				ts.Setenv("APOCRYPH_TOKEN", tok.Hex())
+			},
+			"mend": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(w.mend(t.Context(), common.HexToAddress(ts.Getenv("APOCRYPH_TOKEN"))))
+			},
+			// capture sets a variable to what a pattern's group matched in the last standard output: capture NAME PATTERN.
+			"capture": func(ts *testscript.TestScript, _ bool, args []string) {
+				m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+				if len(m) != 2 {
+					ts.Fatalf("nothing matches %s", args[1])
+				}
+				ts.Setenv(args[0], m[1])
+			},
 			// private fails unless all files below a directory, or a file, are for the owner's eyes only.
 			"private": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
@@ -95,6 +115,7 @@ func TestEveryCommandHasAScript(t *testing.T) {
 	for _, leaf := range parser.Model.Leaves(false) {
 		name := strings.ReplaceAll(strings.TrimPrefix(leaf.Path(), "apocryph "), " ", "-")
 		name, _, _ = strings.Cut(name, "-<")
+		name, _, _ = strings.Cut(name, "-[")
 		content, err := os.ReadFile(filepath.Join("testdata", name+".txtar"))
 		if errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("apocryph %s has no script testdata/%s.txtar", strings.ReplaceAll(name, "-", " "), name)

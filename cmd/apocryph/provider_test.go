@@ -37,7 +37,8 @@ import (
 )
 
 // fakeProvider answers as a provider does, checks what it is sent as one would, and runs nothing. What it does wrong depends on the app's name:
-// "refused" is never taken, "stuck" never becomes ready, "cheat" is billed wrongly, "dear" has a cap out of proportion.
+// "refused" is never taken, "stuck" never becomes ready, "cheat" is billed wrongly, "dear" has a cap out of proportion, "mute"
+// signs the release and never submits it.
 type fakeProvider struct {
 	providerv1connect.UnimplementedProviderServiceHandler
 
@@ -58,6 +59,8 @@ type fakeApp struct {
 	manifest *manifestv1.Manifest
 	channel  channel.Terms
 	ended    bool
+	// release is signed when the app was stopped and nobody submits it.
+	release *providerv1.Release
 }
 
 func newFakeProvider(t *testing.T, w *world, key *ecdsa.PrivateKey) *fakeProvider {
@@ -260,6 +263,8 @@ func (f *fakeProvider) status(id []byte) (*providerv1.AppStatus, error) {
 	switch {
 	case a.ended:
 		st.Phase, st.EndReason = providerv1.Phase_PHASE_ENDED, "StoppedByPublisher"
+	case a.release != nil:
+		st.Phase = providerv1.Phase_PHASE_ENDING
 	case a.manifest.Name == "stuck":
 		st.Phase = providerv1.Phase_PHASE_STARTING
 		st.Services[0].Ready, st.Services[0].Blocked = 0, "the container ended with code 1"
@@ -327,7 +332,7 @@ func (f *fakeProvider) Bill(ctx context.Context, r *providerv1.BillRequest) (*pr
 	}
 	return &providerv1.BillResponse{
 		Tariff: f.prices.Proto(), CpuMilliSeconds: u.CPU.String(), MemoryByteSeconds: u.Memory.String(), EphemeralByteSeconds: u.Ephemeral.String(),
-		StorageByteSeconds: u.Storage.String(), Owed: owed.String(), Vouchered: owed.String(), Hourly: "11000", AccruedTo: 1_800_000_000, Final: a.ended,
+		StorageByteSeconds: u.Storage.String(), Owed: owed.String(), Vouchered: owed.String(), Hourly: "11000", AccruedTo: 1_800_000_000, Final: a.ended, Release: a.release,
 	}, nil
 }
 
@@ -350,6 +355,12 @@ func (f *fakeProvider) Stop(ctx context.Context, r *providerv1.StopRequest) (*pr
 	sig, err := channel.Sign(release, f.wallet.Domain(), f.signer)
 	if err != nil {
 		return nil, err
+	}
+	if a.manifest.Name == "mute" {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		a.release = &providerv1.Release{Channel: st.Channel[:], Total: release.Total.String(), Signature: sig}
+		return &providerv1.StopResponse{}, nil
 	}
 	if _, err := f.wallet.Release(ctx, evm.Claim{Terms: a.channel, Total: release.Total, Signature: sig}); err != nil {
 		return nil, err

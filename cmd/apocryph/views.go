@@ -59,7 +59,7 @@ func offerText(o *publisher.Offer) string {
 		fmt.Sprintf("cost      %s per hour awake, %s per hour asleep", f(o.Awake), f(o.Asleep)),
 		fmt.Sprintf("cap       %s per hour: the most that can ever be claimed", f(o.Cap)),
 		fmt.Sprintf("deposit   %s (the wallet has %s)", f(o.Deposit), f(o.Balance)),
-		fmt.Sprintf("runway    %s awake; what is not used comes back at the stop, or %s after a notice", duration(o.Runway), duration(o.Notice)),
+		fmt.Sprintf("runway    %s awake; what is not used comes back at the stop, or %s after a notice", publisher.Span(o.Runway), publisher.Span(o.Notice)),
 	}
 	if o.Host != "" {
 		lines = append(lines, "host      "+o.Host)
@@ -250,8 +250,8 @@ func writeBill(out io.Writer, b *publisher.Bill, t publisher.Token) error {
 	switch {
 	case b.Final:
 		row(w, "final", "nothing more will be added")
-	case b.Runway > 0:
-		row(w, "runway", fmt.Sprintf("%s at %s per hour", duration(b.Runway), t.Format(b.Hourly)))
+	case !b.Hourly.IsZero():
+		row(w, "runway", fmt.Sprintf("%s at %s per hour", publisher.Lasts(b.Runway), t.Format(b.Hourly)))
 	}
 	row(w, "counted to", b.AccruedTo.UTC().Format(time.RFC3339))
 	return w.Flush()
@@ -290,63 +290,6 @@ func writeReceipt(out io.Writer, r *publisher.Receipt) error {
 	return w.Flush()
 }
 
-type channelView struct {
-	App       string        `json:"app"`
-	Name      string        `json:"name"`
-	Channel   string        `json:"channel"`
-	Status    string        `json:"status"`
-	Token     tokenView     `json:"token"`
-	Deposited tariff.Amount `json:"deposited"`
-	Claimed   tariff.Amount `json:"claimed"`
-	Remaining tariff.Amount `json:"remaining"`
-	HourlyCap tariff.Amount `json:"hourly_cap"`
-	Payout    string        `json:"payout"`
-	Signer    string        `json:"signer"`
-	Notice    uint64        `json:"notice_seconds"`
-	NoticeEnd *time.Time    `json:"notice_end,omitempty"`
-}
-
-func channelOf(c *publisher.ChannelView) channelView {
-	v := channelView{
-		App: c.App.ID.String(), Name: c.App.Name, Channel: c.App.Channel.ID.String(), Status: c.Status.String(), Token: tokenOf(c.Token),
-		Deposited: c.State.Deposited, Claimed: c.State.Claimed, Remaining: c.State.Remaining(), HourlyCap: c.Terms.Cap.Mul(3600),
-		Payout: c.Terms.Payout.Hex(), Signer: c.Terms.Signer.Hex(), Notice: c.Terms.Notice,
-	}
-	if end := c.NoticeEnd().UTC(); !c.NoticeEnd().IsZero() {
-		v.NoticeEnd = &end
-	}
-	return v
-}
-
-func writeChannel(out io.Writer, c *publisher.ChannelView) error {
-	w := table(out)
-	row(w, "channel", c.App.Channel.ID.String())
-	row(w, "app", c.App.Name)
-	row(w, "status", c.Status.String())
-	row(w, "deposited", c.Token.Format(c.State.Deposited))
-	row(w, "claimed", c.Token.Format(c.State.Claimed))
-	row(w, "remaining", c.Token.Format(c.State.Remaining()))
-	row(w, "cap", c.Token.Format(c.Terms.Cap.Mul(3600))+" per hour")
-	row(w, "paid to", c.Terms.Payout.Hex())
-	row(w, "notice", duration(time.Duration(c.Terms.Notice)*time.Second))
-	if end := c.NoticeEnd(); !end.IsZero() {
-		row(w, "notice ends", end.UTC().Format(time.RFC3339)+"  (then: apocryph channel withdraw "+c.App.Name+")")
-	}
-	return w.Flush()
-}
-
 func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
 
 func row(w io.Writer, name, value string) { _, _ = fmt.Fprintf(w, "%s\t%s\n", name, value) }
-
-// duration is a duration as people read it: days and hours, or hours and minutes, or less.
-func duration(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d >= 2*day:
-		return fmt.Sprintf("%d days %d h", d/day, d%day/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return d.Round(time.Second).String()
-}

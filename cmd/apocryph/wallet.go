@@ -18,6 +18,8 @@ import (
 type walletCmd struct {
 	New  walletNewCmd  `cmd:"" help:"Make a wallet: a keystore V3 file with a new key."`
 	Show walletShowCmd `cmd:"" help:"Show the wallet's address, and what it has if a chain is configured."`
+	Sign walletSignCmd `cmd:"" help:"Sign transactions that were printed elsewhere, after saying what they do. Makes no connection."`
+	Send walletSendCmd `cmd:"" help:"Send transactions that were signed elsewhere, and wait until they are mined."`
 }
 
 type walletNewCmd struct {
@@ -70,7 +72,7 @@ type walletShowCmd struct {
 // Run shows the wallet.
 func (c *walletShowCmd) Run(ctx context.Context, w *Wallet, con *Console) error {
 	v := walletView{Address: w.Address().Hex(), File: w.path}
-	if c.RPC == "" {
+	if len(c.RPC) == 0 {
 		return con.Result(v, func(out io.Writer) error {
 			_, err := fmt.Fprintf(out, "address  %s\nfile     %s\n", v.Address, v.File)
 			return err

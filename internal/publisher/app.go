@@ -35,6 +35,8 @@ const (
 	StageStopping Stage = "stopping"
 	// StageEnded: the channel is closed.
 	StageEnded Stage = "ended"
+	// StageRecovered: all that is known of the app is its channel, read back from the chain. It can only be left.
+	StageRecovered Stage = "recovered"
 )
 
 // App is what this machine knows of an app. It holds secrets: the app's environment, in the manifest.
@@ -72,7 +74,22 @@ type App struct {
 
 	URL       string    `json:"url,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
+
+	// loose says that this is not the store's record of the app, so it is never saved; ref, if set, is how commands name its channel.
+	loose bool
+	ref   string
 }
+
+// Ref is how a command names the app or its channel.
+func (a *App) Ref() string {
+	if a.ref != "" {
+		return a.ref
+	}
+	return a.Name
+}
+
+// reachable reports whether enough is known of the app's provider to talk to it about this channel.
+func (a *App) reachable() bool { return !a.loose && len(a.Peer) > 0 }
 
 // Channel is a channel with what its publisher needs to use and leave it.
 type Channel struct {
@@ -84,6 +101,8 @@ type Channel struct {
 	// FromBlock is a block before the opening.
 	FromBlock uint64 `json:"from_block"`
 	OpenTx    string `json:"open_tx,omitempty"`
+	// Release is what the provider's enclave signed when the app ended, once it was seen: good for whoever submits it.
+	Release *Release `json:"release,omitempty"`
 }
 
 // AppID is delegation.AppID with a text form.

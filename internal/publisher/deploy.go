@@ -105,6 +105,8 @@ func (d *deployment) begin() error {
 	}
 	d.app, d.first = known, known.Stage != StageApplied
 	switch {
+	case known.Stage == StageRecovered:
+		return fault.Hint(fmt.Errorf("of app %s only the channel is known, from the chain", name), "leave that first: apocryph channel show "+name+"; or deploy under another --name")
 	case known.Stage == StageStopping:
 		return fault.Hint(fmt.Errorf("app %s is being stopped", name), "finish that first: apocryph stop "+name+"; or deploy under another --name")
 	case known.Publisher != d.Wallet.Address():

@@ -68,8 +68,9 @@ func (d *deployment) push(ctx context.Context) error {
 }
 
 const (
-	applyPause    = 2 * time.Second
-	applyAttempts = 15
+	applyPause = 2 * time.Second
+	// applyAttempts bridge the blocks that a provider waits for before it counts an opening.
+	applyAttempts = 45
 )
 
 // apply orders the manifest. A provider that does not see the channel yet is asked again for a while.

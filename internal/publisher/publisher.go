@@ -57,6 +57,8 @@ type Chain interface {
 	Domain() eip712.Domain
 	// State returns a channel's state, and the block's time.
 	State(context.Context, channel.ID) (channel.State, time.Time, error)
+	// Final returns a channel's state in a block that can't be taken back.
+	Final(context.Context, channel.ID) (channel.State, error)
 	// Closing returns what was claimed and refunded when the channel was closed, looking from a block on.
 	Closing(ctx context.Context, id channel.ID, from uint64) (Closing, error)
 	// Balance returns what an account has of a token.
@@ -65,6 +67,21 @@ type Chain interface {
 	Token(context.Context, common.Address) (Token, error)
 	// Head returns the newest block's number.
 	Head(context.Context) (uint64, error)
+	// Credit returns what failed transfers of a token left for an account.
+	Credit(ctx context.Context, token, account common.Address) (tariff.Amount, error)
+	// Openings returns the channels that an account opened, oldest first, looking from a block on.
+	Openings(ctx context.Context, account common.Address, from uint64) ([]Opening, error)
+}
+
+// Opening is a channel as the log of the chain has it.
+type Opening struct {
+	ID     channel.ID
+	Payout common.Address
+	Amount tariff.Amount
+	Block  uint64
+	Tx     string
+	// Terms are nil if the opening transaction does not carry them in a form that is known.
+	Terms *channel.Terms
 }
 
 // Closing is what the contract said when it closed a channel.
@@ -77,11 +94,13 @@ type Closing struct {
 type Wallet interface {
 	Address() common.Address
 	SignDelegation(delegation.Delegation, eip712.Domain) (*orderv1.SignedDelegation, error)
-	// Open, Deposit, Notice and Withdraw return the hash of the mined transaction.
+	// The others return the hash of the mined transaction. A wallet that sends nothing returns ErrUnsent.
 	Open(context.Context, channel.Terms, tariff.Amount) (string, error)
 	Deposit(context.Context, channel.Terms, tariff.Amount) (string, error)
 	Notice(context.Context, channel.Terms) (string, error)
 	Withdraw(context.Context, channel.Terms) (string, error)
+	Release(context.Context, channel.Terms, Release) (string, error)
+	WithdrawCredit(ctx context.Context, token, to common.Address) (string, error)
 }
 
 // Peer is this machine's libp2p identity.
@@ -138,7 +157,7 @@ type Publisher struct {
 
 // Event is a step of a longer piece of work.
 type Event struct {
-	// Step is one word: images, evidence, quote, channel, push, apply, watch, stop, settle.
+	// Step is one word: images, evidence, quote, channel, push, apply, watch, stop, settle, notice.
 	Step    string
 	Message string
 	// Done of Total bytes, while something is sent.

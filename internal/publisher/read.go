@@ -137,7 +137,8 @@ func (p *Publisher) Bill(ctx context.Context, a *App) (*Bill, error) {
 		return nil, err
 	}
 	defer s.Close()
-	return p.bill(ctx, s, a, forUse())
+	b, err := p.bill(ctx, s, a, forUse())
+	return b, errors.Join(err, p.keepRelease(a))
 }
 
 func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) (*Bill, error) {
@@ -162,6 +163,9 @@ func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) 
 	if said, err := tariff.ParseAmount(answer.Owed); err != nil || !said.Equal(b.Owed) {
 		return b, fault.Hint(fmt.Errorf("the provider says that %s base units are owed, usage × tariff is %s: %w", Clean(answer.Owed), b.Owed, ErrBill),
 			"end it with: apocryph stop "+a.Name+"; the channel's cap bounds what can be claimed meanwhile")
+	}
+	if err := p.seeRelease(a, answer.Release, b.Owed); err != nil {
+		return b, err
 	}
 	state, _, err := p.Chain.State(ctx, a.Channel.ID)
 	if err != nil {

@@ -129,6 +129,9 @@ func (p *Publisher) toApp(a *App) (provider, error) {
 
 // reach connects to the provider of a known app.
 func (p *Publisher) reach(ctx context.Context, a *App) (*session, error) {
+	if !a.reachable() {
+		return nil, fault.Hint(fmt.Errorf("app %s was recovered from the chain, which does not say how to reach its provider", a.Name), "see how to leave it with: apocryph channel show "+a.Ref())
+	}
 	to, err := p.toApp(a)
 	if err != nil {
 		return nil, err

@@ -77,6 +77,9 @@ func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
 	limited, cancel := context.WithTimeout(ctx, o.Wait)
 	defer cancel()
 	r, err := p.end(limited, session, a)
+	if err != nil && ctx.Err() == nil {
+		p.askRelease(ctx, session, a)
+	}
 	session.Close()
 	for attempt := 1; errors.Is(err, ErrUnreachable) && attempt < connectAttempts; attempt++ {
 		if again, lost := p.reach(limited, a); lost == nil {
@@ -95,6 +98,9 @@ func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
 
 func leaveHint(a *App, first string) string {
 	hint := fmt.Sprintf("run the same command again; if the provider is gone, leave without it: apocryph channel notice %s, and when the notice is over: apocryph channel withdraw %s", a.Name, a.Name)
+	if a.Channel.Release != nil {
+		hint = "the provider has signed the release, so end it yourself at once: apocryph channel release " + a.Name
+	}
 	if first != "" {
 		hint = first + "; " + hint
 	}
@@ -212,7 +218,7 @@ func (p *Publisher) settled(ctx context.Context, a *App, s *session) (*Receipt, 
 		closing = Closing{Claimed: st.Claimed, Refunded: st.Remaining()}
 	}
 	r := &Receipt{App: a, Token: token, Deposited: st.Deposited, Claimed: closing.Claimed, Refunded: closing.Refunded, CloseTx: closing.Tx}
-	if a.Stage != StageEnded {
+	if a.Stage != StageEnded && !a.loose {
 		a.Stage = StageEnded
 		if err := p.Store.Save(a); err != nil {
 			return nil, err

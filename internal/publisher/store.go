@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/fault"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
@@ -138,6 +139,28 @@ func (s *Store) Find(nameOrID string) (*App, error) {
 		return nil, fault.Hint(fmt.Errorf("%.80q: %w", nameOrID, ErrNoApp), "list the apps with: apocryph ls")
 	}
 	return found, nil
+}
+
+// FindChannel returns the app that a channel is of; it returns ErrNoApp. For a channel that the app has left behind it is a copy that uses
+// that one, and is not saved.
+func (s *Store) FindChannel(id channel.ID) (*App, error) {
+	all, err := s.Apps()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		if a.Channel.ID == id {
+			return a, nil
+		}
+		for _, c := range a.Past {
+			if c.ID == id {
+				past := *a
+				past.Channel, past.loose, past.ref = c, true, id.String()
+				return &past, nil
+			}
+		}
+	}
+	return nil, fault.Hint(fmt.Errorf("channel %s: %w", id, ErrNoApp), "list the apps with: apocryph ls; find channels of your wallet with: apocryph channel recover")
 }
 
 // Lock keeps other commands from the app of a name until the returned function is called. It returns ErrBusy.

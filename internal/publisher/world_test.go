@@ -48,6 +48,7 @@ type world struct {
 	opened   []channel.ID
 	unseen   bool
 	closings map[channel.ID]publisher.Closing
+	openings []publisher.Opening
 
 	// The provider.
 	mu       sync.Mutex
@@ -59,6 +60,7 @@ type world struct {
 	terms    map[delegation.AppID]channel.Terms
 	sequence uint64
 	refuse   error
+	released *publisher.Release
 
 	// crash names the step that is cut short, once.
 	crash string
@@ -175,6 +177,18 @@ func (w bank) Token(context.Context, common.Address) (publisher.Token, error) {
 	return publisher.Token{Address: w.prices.Token, Symbol: "TEST", Decimals: 6}, nil
 }
 
+func (w bank) Credit(context.Context, common.Address, common.Address) (tariff.Amount, error) {
+	return tariff.Amount{}, nil
+}
+
+func (w bank) Final(_ context.Context, id channel.ID) (channel.State, error) {
+	return w.states[id], nil
+}
+
+func (w bank) Openings(context.Context, common.Address, uint64) ([]publisher.Opening, error) {
+	return w.openings, nil
+}
+
 func (w bank) Head(context.Context) (uint64, error) { return 1, w.at("plan") }
 
 // Wallet.
@@ -204,6 +218,18 @@ func (w bank) Deposit(context.Context, channel.Terms, tariff.Amount) (string, er
 }
 func (w bank) Notice(context.Context, channel.Terms) (string, error)   { return "0x3", nil }
 func (w bank) Withdraw(context.Context, channel.Terms) (string, error) { return "0x4", nil }
+func (w bank) Release(_ context.Context, t channel.Terms, r publisher.Release) (string, error) {
+	id := t.ID(w.domain)
+	s := w.states[id]
+	s.Claimed = s.Claimed.Add(channel.Claimable(s, t, r.Total, w.now))
+	s.NoticeEnd = 1<<40 - 1
+	w.states[id] = s
+	return "0x6", w.at("release")
+}
+
+func (w bank) WithdrawCredit(context.Context, common.Address, common.Address) (string, error) {
+	return "0x7", nil
+}
 
 // Peer.
 
@@ -323,7 +349,11 @@ func (w far) Stop(_ context.Context, r *providerv1.StopRequest) (*providerv1.Sto
 
 func (w far) Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error) {
 	u := usage.Rate{MilliCPU: 1000}.For(4) // ⌊40000 × 4 / 3600⌋ = 44
-	return &providerv1.BillResponse{CpuMilliSeconds: u.CPU.String(), Owed: w.prices.Cost(u).String(), Final: true}, nil
+	b := &providerv1.BillResponse{CpuMilliSeconds: u.CPU.String(), Owed: w.prices.Cost(u).String(), Final: true}
+	if r := w.released; r != nil {
+		b.Release = &providerv1.Release{Channel: r.Channel[:], Total: r.Total.String(), Signature: r.Signature}
+	}
+	return b, nil
 }
 
 func refusal(reason providerv1.Reason) error {
