@@ -113,7 +113,7 @@ func (c Config) fund(s sight) *step {
 	case s.final() == channel.Ended:
 		return &step{metav1.ConditionFalse, v1alpha1.ReasonNotice, "the publisher's notice ended at " + stamp(s.noticeEnd())}
 	case s.status() != channel.Open && s.status() != channel.Notice:
-		return nil // closed or ended, it seems: that is believed when it is final, a quarter of an hour later at most
+		return s.doubtful("the channel seems to be closed, or its notice over, which is not final yet")
 	}
 	left, reserve := s.left(), c.reserve(s)
 	if left.Cmp(reserve) <= 0 || (exhausted(s.funded) && left.Cmp(reserve.Add(cost(s.prices, s.awake, c.ResumeRunway))) < 0) {
@@ -121,8 +121,11 @@ func (c Config) fund(s sight) *step {
 			fmt.Sprintf("%s of %s are left, %s are kept back", left, s.seen.Confirmed.Deposited, reserve)}
 	}
 	if s.status() == channel.Notice {
-		if s.final() == channel.Notice && !s.at().Before(s.noticeEnd().Add(-c.NoticeLead)) {
+		switch near := !s.at().Before(s.noticeEnd().Add(-c.NoticeLead)); {
+		case near && s.final() == channel.Notice:
 			return &step{metav1.ConditionFalse, v1alpha1.ReasonNotice, "stopped, because the publisher's notice ends at " + stamp(s.noticeEnd())}
+		case near:
+			return s.doubtful("the publisher's notice seems to end at " + stamp(s.noticeEnd()) + ", which is not final yet")
 		}
 		return &step{metav1.ConditionTrue, v1alpha1.ReasonNotice, "the publisher has given notice until " + stamp(s.noticeEnd())}
 	}
@@ -130,6 +133,15 @@ func (c Config) fund(s sight) *step {
 		return &step{metav1.ConditionTrue, v1alpha1.ReasonLow, "enough for " + s.runway(left, reserve) + " of running"}
 	}
 	return &step{metav1.ConditionTrue, v1alpha1.ReasonFunded, ""}
+}
+
+// doubtful is for bad news that may be taken back. It tears nothing down and takes no pods away, but like an unseen chain it has its time: if
+// the chain finds no finality, an app must not run on unpaid for ever.
+func (s sight) doubtful(message string) *step {
+	if s.funded == nil || s.funded.Status == metav1.ConditionFalse {
+		return nil
+	}
+	return &step{metav1.ConditionUnknown, v1alpha1.ReasonChainUnseen, message}
 }
 
 // unseen is for a channel that can't be read, or is not there though it was seen once. What is known to be unfunded stays so, and what

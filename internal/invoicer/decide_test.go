@@ -89,9 +89,22 @@ func TestFund(t *testing.T) {
 			s.funds, s.funded = &v1alpha1.Funds{SeenAt: metav1.NewTime(s.now.Add(-time.Minute))}, was("True", funded)
 		}, but: func(s *Seen) { s.Final, s.Doubt = nil, errDown }, want: want{"Unknown", unseen}},
 		"the notice ended, but it may be taken back": {with: ending, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }},
-		"the notice is about to end, but it may be taken back": {
-			with: func(s *sight) { noticeIn(s, time.Minute) }, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }, want: want{"True", notice},
-		},
+		"the notice is about to end, but it may be taken back": {with: func(s *sight) {
+			noticeIn(s, time.Minute)
+			s.funded = was("True", notice)
+		}, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }, want: want{"Unknown", unseen}},
+		"closed while it ran, but that may be taken back": {with: func(s *sight) {
+			closing(s)
+			s.funded = was("True", funded)
+		}, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }, want: want{"Unknown", unseen}},
+		"the notice ended while it ran, and still that may be taken back": {with: func(s *sight) {
+			ending(s)
+			s.funded = was("Unknown", unseen)
+		}, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }, want: want{"Unknown", unseen}},
+		"closed after it was exhausted, but that may be taken back": {with: func(s *sight) {
+			closing(s)
+			s.funded = was("False", out)
+		}, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} }},
 		"the notice ended for good, and it was closed just now": {
 			with: closing, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1, NoticeEnd: 1} }, want: want{"False", notice},
 		},
