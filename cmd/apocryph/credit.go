@@ -66,7 +66,7 @@ func (c *channelCreditCmd) account() (common.Address, error) {
 	if c.Address != "" {
 		return address(c.Address, "ADDRESS", "the argument")
 	}
-	w, err := c.WalletFlags.open()
+	w, err := c.open()
 	if err != nil {
 		return common.Address{}, err
 	}
