@@ -87,7 +87,7 @@ func reverted(err rpc.DataError) error {
 		return fmt.Errorf("%w: %w", ErrReverted, err)
 	}
 	if reason, unpackErr := abi.UnpackRevert(raw); unpackErr == nil {
-		return fmt.Errorf("%s: %w", reason, ErrReverted)
+		return fmt.Errorf("%.200q: %w", reason, ErrReverted) // quoted: it is the contract's text, or a lying node's
 	}
 	for _, meta := range []interface{ GetABI() abi.ABI }{channels.NewChannels(), token.NewTestToken()} {
 		contract := meta.GetABI()

@@ -29,6 +29,9 @@ const (
 	Closed       EventKind = "Closed"
 )
 
+// timeBits is how wide times are in the contract.
+const timeBits = 40
+
 // Event is something that happened to a channel.
 type Event struct {
 	Kind    EventKind
@@ -110,7 +113,8 @@ func (c *Client) logs(ctx context.Context, id channel.ID, from, to uint64) ([]ty
 
 // event reads one log; it reports false for logs that are not of a channel.
 func (c *Client) event(l *types.Log) (Event, bool) {
-	if l.Address != c.cfg.Channels || len(l.Topics) < 2 || l.Removed {
+	// All have data; the decoder leaves out fields of a log that has none.
+	if l.Address != c.cfg.Channels || len(l.Topics) < 2 || len(l.Data) == 0 || l.Removed {
 		return Event{}, false
 	}
 	abi := c.channels.GetABI()
@@ -134,10 +138,12 @@ func (c *Client) event(l *types.Log) (Event, bool) {
 		return out.with(err, func() (*big.Int, *big.Int) { return e.Refunded, e.Claimed })
 	case NoticeGiven:
 		e, err := c.channels.UnpackNoticeGivenEvent(l)
-		if err == nil {
-			out.NoticeEnd = e.NoticeEnd.Uint64()
+		// A lying node may say any word; the contract keeps 40 bits.
+		if err != nil || e.NoticeEnd == nil || e.NoticeEnd.BitLen() > timeBits {
+			return Event{}, false
 		}
-		return out, err == nil
+		out.NoticeEnd = e.NoticeEnd.Uint64()
+		return out, true
 	case ClaimSkipped:
 		e, err := c.channels.UnpackClaimSkippedEvent(l)
 		if err == nil {
