@@ -45,7 +45,7 @@ const namespace = "apocryph-system"
 // world is a gateway with everything around it: objects in a fake cluster, a chain of plain states, a keeper's key, an image store that
 // has every image but those named missing.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	g       *Gateway
 	cluster client.WithWatch
 	voucher *ecdsa.PrivateKey
@@ -69,7 +69,7 @@ type person struct {
 
 func (p person) address() common.Address { return crypto.PubkeyToAddress(p.wallet.PublicKey) }
 
-func newPerson(t *testing.T) person {
+func newPerson(t testing.TB) person {
 	t.Helper()
 	peer, err := p2p.NewKey()
 	if err != nil {
@@ -78,7 +78,7 @@ func newPerson(t *testing.T) person {
 	return person{newWallet(t), peer}
 }
 
-func newWallet(t *testing.T) *ecdsa.PrivateKey {
+func newWallet(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	k, err := crypto.GenerateKey()
 	if err != nil {
@@ -93,7 +93,7 @@ func node(cpu, memory string) *corev1.Node {
 	}}}
 }
 
-func newWorld(t *testing.T, objects ...client.Object) *world {
+func newWorld(t testing.TB, objects ...client.Object) *world {
 	t.Helper()
 	w := &world{
 		t: t, voucher: newWallet(t), now: time.Unix(1_800_000_000, 0), publisher: newPerson(t), stranger: newPerson(t),

@@ -64,7 +64,7 @@ func (d *countingDevice) Attest(_ context.Context, data [evidence.ReportDataSize
 	return evidence.Attestation{Kind: evidence.KindSimulator, Report: data[:], Certs: [][]byte{{1}}}, nil
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	keys, err := LoadKeys(t.TempDir())
 	if err != nil {
@@ -104,7 +104,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func newWallet(t *testing.T) *ecdsa.PrivateKey {
+func newWallet(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	k, err := ethcrypto.GenerateKey()
 	if err != nil {
@@ -113,7 +113,7 @@ func newWallet(t *testing.T) *ecdsa.PrivateKey {
 	return k
 }
 
-func newPeer(t *testing.T) crypto.PrivKey {
+func newPeer(t testing.TB) crypto.PrivKey {
 	t.Helper()
 	k, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
@@ -122,7 +122,7 @@ func newPeer(t *testing.T) crypto.PrivKey {
 	return k
 }
 
-func peerOf(t *testing.T, k crypto.PrivKey) string {
+func peerOf(t testing.TB, k crypto.PrivKey) string {
 	t.Helper()
 	id, err := peer.IDFromPrivateKey(k)
 	if err != nil {
@@ -139,7 +139,7 @@ func checkPeer(id string, message, signature []byte) (bool, error) {
 	return pub.Verify(message, signature)
 }
 
-func encode(t *testing.T, m proto.Message) []byte {
+func encode(t testing.TB, m proto.Message) []byte {
 	t.Helper()
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
@@ -149,7 +149,7 @@ func encode(t *testing.T, m proto.Message) []byte {
 }
 
 // app makes the App that the gateway would write.
-func (w *world) app(t *testing.T) *v1alpha1.App {
+func (w *world) app(t testing.TB) *v1alpha1.App {
 	t.Helper()
 	k := w.keeper
 	publisher := ethcrypto.PubkeyToAddress(w.wallet.PublicKey)
@@ -195,7 +195,7 @@ func (w *world) app(t *testing.T) *v1alpha1.App {
 	return app
 }
 
-func (w *world) quote(t *testing.T, publisher common.Address, id delegation.AppID, hash manifest.Hash) (*orderv1.SignedQuote, *orderv1.Quote) {
+func (w *world) quote(t testing.TB, publisher common.Address, id delegation.AppID, hash manifest.Hash) (*orderv1.SignedQuote, *orderv1.Quote) {
 	t.Helper()
 	k := w.keeper
 	signer := ethcrypto.PubkeyToAddress(w.quoteKey.PublicKey)
@@ -223,7 +223,7 @@ func (k *Keeper) asked(publisher common.Address, id delegation.AppID, hash manif
 	}
 }
 
-func (w *world) statement(t *testing.T, s delegation.Statement) []byte {
+func (w *world) statement(t testing.TB, s delegation.Statement) []byte {
 	t.Helper()
 	k := w.keeper
 	under, err := delegation.Sign(delegation.Delegation{

@@ -17,7 +17,7 @@ import (
 
 func lower(a common.Address) string { return "0x" + common.Bytes2Hex(a[:]) }
 
-func channelOf(t *testing.T, k *Keeper, p *orderv1.Terms) channel.ID {
+func channelOf(t testing.TB, k *Keeper, p *orderv1.Terms) channel.ID {
 	t.Helper()
 	terms, err := channel.FromProto(p)
 	if err != nil {
