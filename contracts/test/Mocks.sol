@@ -86,3 +86,29 @@ contract Wallet {
         return 0xffffffff;
     }
 }
+
+/// @notice A contract that answers every call in the same way.
+contract Answering {
+    enum How {
+        Return,
+        Revert,
+        EatGas
+    }
+
+    How private how;
+    bytes private answer;
+
+    constructor(How how_, bytes memory answer_) {
+        (how, answer) = (how_, answer_);
+    }
+
+    fallback(bytes calldata) external returns (bytes memory) {
+        bytes memory data = answer;
+        if (how == How.Return) return data;
+        bool eat = how == How.EatGas;
+        assembly ("memory-safe") {
+            if eat { invalid() }
+            revert(add(data, 32), mload(data))
+        }
+    }
+}

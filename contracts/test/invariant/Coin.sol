@@ -27,6 +27,7 @@ contract Coin {
     bytes private data;
     uint256 public reentered; // calls back that came through
     uint256 public tried;
+    bytes4 public answer; // to the latest of them: an error, or nothing
 
     constructor(Habit habit_, uint8 decimals_) {
         (habit, decimals) = (habit_, decimals_);
@@ -61,7 +62,7 @@ contract Coin {
 
     function transfer(address to, uint256 amount) external returns (bool) {
         if (badTo[to]) {
-            if (habit == Habit.False) return false;
+            if (habit == Habit.False || habit == Habit.Reenter) return false;
             require(habit != Habit.Revert, "blocked");
             if (habit == Habit.BurnGas) assert(gasBurnt());
             if (habit == Habit.ReturnBomb) bomb();
@@ -88,7 +89,8 @@ contract Coin {
 
     function callBack() private {
         if (habit != Habit.Reenter || target != msg.sender) return; // only in the middle of what the contract does
-        (bool ok,) = target.call(data);
+        (bool ok, bytes memory result) = target.call(data);
+        answer = ok ? bytes4(0) : bytes4(result);
         ++tried;
         if (ok) ++reentered;
     }
