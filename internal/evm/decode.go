@@ -21,27 +21,31 @@ import (
 // an unknown one counts as a node's own trouble, which is the careful side: another node is asked, and a transaction may have been taken.
 
 // executions are what a call itself ended with, without a reason.
-var executions = []string{
-	"execution reverted", "out of gas", "invalid opcode", "invalid jump destination", "stack underflow", "gas required exceeds allowance",
+func executions() []string {
+	return []string{
+		"execution reverted", "out of gas", "invalid opcode", "invalid jump destination", "stack underflow", "gas required exceeds allowance",
+	}
 }
 
 // noGasMoney is what a node says whose account can't pay.
-var noGasMoney = []string{"insufficient funds"}
+const noGasMoney = "insufficient funds"
 
 // known are what a node says that has the transaction already.
-var known = []string{"already known", "already imported", "known transaction"}
+func known() []string { return []string{"already known", "already imported", "known transaction"} }
 
 // tooCheap is what a node says that has another transaction with the nonce.
-var tooCheap = []string{"replacement transaction underpriced"}
+const tooCheap = "replacement transaction underpriced"
 
 // refusals are what else a node says that did not take a transaction.
-var refusals = []string{
-	"underpriced", "gas price below minimum", "intrinsic gas too low", "exceeds block gas limit", "max priority fee per gas higher than",
-	"exceeds the configured cap", "max fee per gas less than block base fee", "oversized data", "invalid sender", "already reserved",
-	"account limit exceeded", "transaction type not supported",
+func refusals() []string {
+	return []string{
+		"underpriced", "gas price below minimum", "intrinsic gas too low", "exceeds block gas limit", "max priority fee per gas higher than",
+		"exceeds the configured cap", "max fee per gas less than block base fee", "oversized data", "invalid sender", "already reserved",
+		"account limit exceeded", "transaction type not supported",
+	}
 }
 
-func says(err error, texts []string) bool {
+func says(err error, texts ...string) bool {
 	text := strings.ToLower(err.Error())
 	for _, s := range texts {
 		if strings.Contains(text, strings.ToLower(s)) {
@@ -62,7 +66,7 @@ func decode(err error) error {
 		return err
 	case errors.As(err, &data) && data.ErrorData() != nil:
 		return reverted(data)
-	case errors.As(err, &answer) && says(err, executions):
+	case errors.As(err, &answer) && says(err, executions()...):
 		return fmt.Errorf("%w: %w", ErrReverted, err)
 	case errors.As(err, &answer) && says(err, noGasMoney):
 		return fmt.Errorf("%w: %w", ErrInsufficientGas, err)
@@ -81,7 +85,7 @@ func reverted(err rpc.DataError) error {
 	text, ok := err.ErrorData().(string)
 	raw, hexErr := hex.DecodeString(strings.TrimPrefix(text, "0x"))
 	switch {
-	case !ok || hexErr != nil || (len(raw) == 0 && !says(err, executions)):
+	case !ok || hexErr != nil || (len(raw) == 0 && !says(err, executions()...)):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err) // a node's own complaint, with details
 	case len(raw) < 4:
 		return fmt.Errorf("%w: %w", ErrReverted, err)

@@ -66,11 +66,11 @@ func (w *Wallet) broadcast(ctx context.Context, tx *types.Transaction) error {
 		return ask(ctx, n, func(ctx context.Context, eth *ethclient.Client) (error, error) {
 			err := eth.SendTransaction(ctx, tx)
 			switch {
-			case err == nil || says(err, known):
+			case err == nil || says(err, known()...):
 				return nil, nil
 			case says(err, noGasMoney):
 				return fmt.Errorf("%w: %w", ErrInsufficientGas, err), nil
-			case says(err, tooCheap) || says(err, refusals):
+			case says(err, tooCheap) || says(err, refusals()...):
 				return fmt.Errorf("%w: %w", ErrRefused, err), nil
 			}
 			// It may have it, also if it says that the nonce is too low: then what used it may be this very transaction, which a gateway

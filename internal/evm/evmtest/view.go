@@ -23,10 +23,17 @@ type view struct {
 // errAhead is what nodes say about a block that they don't have.
 var errAhead = errors.New("header not found")
 
-// blockParam is where methods have the block that they are about.
-var blockParam = map[string]int{
-	"eth_getBlockByNumber": 0, "eth_call": 1, "eth_estimateGas": 1, "eth_getBalance": 1, "eth_getCode": 1, "eth_getTransactionCount": 1,
-	"eth_getStorageAt": 2,
+// blockParam is where a method has the block that it is about, -1 if it is about none.
+func blockParam(method string) int {
+	switch method {
+	case "eth_getBlockByNumber":
+		return 0
+	case "eth_call", "eth_estimateGas", "eth_getBalance", "eth_getCode", "eth_getTransactionCount":
+		return 1
+	case "eth_getStorageAt":
+		return 2
+	}
+	return -1
 }
 
 // mined is where results have the number of their block, if they have one.
@@ -43,7 +50,7 @@ func (v view) head() uint64 {
 func (v view) call(method string, params []json.RawMessage) (json.RawMessage, error) {
 	params = slices.Clone(params)
 	head := v.head()
-	if at, ok := blockParam[method]; ok {
+	if at := blockParam(method); at >= 0 {
 		for len(params) <= at {
 			params = append(params, json.RawMessage(`"latest"`))
 		}
