@@ -9,7 +9,7 @@
 // no I/O.
 //
 //   - Domain: appfile, manifest, tariff, usage, metered, channel, delegation, quote, evidence, eip712.
-//   - Services: gateway, controller, keeper, imagestore, facade, meter, invoicer; and publisher, the CLI's verbs as functions.
+//   - Services: gateway, controller, keeper, imagestore, facade, meter, invoicer, doctor; and publisher, the CLI's verbs as functions.
 //   - Adapters, one outside thing each: evm, p2p, kube, oci, tee/sim, tee/snp.
 //   - Plumbing: daemon, fault; reference, which only tests use.
 //

@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/apocryph/apocryph/internal/daemon"
+	"github.com/apocryph/apocryph/internal/doctor"
 	"github.com/apocryph/apocryph/internal/reference"
 )
 
@@ -31,6 +32,41 @@ func TestGuide(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDoctorGuide keeps docs/guide/doctor.md equal to the doctor's list of checks.
+func TestDoctorGuide(t *testing.T) {
+	if err := reference.Settle("../../docs/guide/doctor.md", reference.Header+doctorGuide+doctor.Guide(), *update); err != nil {
+		t.Error(err)
+	}
+}
+
+const doctorGuide = `# The doctor
+
+` + "`apocryphd doctor`" + ` looks whether a provider's cluster, chain and enclave are what everything else takes them for. It runs all the time in a
+Deployment of the chart, once with ` + "`helm test`" + `, and whenever it is asked to:
+
+` + "```sh" + `
+kubectl -n apocryph-system exec deploy/doctor -- apocryphd doctor          # a table; --json for programs
+kubectl -n apocryph-system exec deploy/doctor -- apocryphd doctor --only=Gas,Endpoints
+kubectl -n apocryph-system get provider provider -o yaml                   # what it last said, a condition for each check
+` + "```" + `
+
+It exits with 0 when every required check passes, with 1 when one fails, and with 2 when none is known to fail but one could not be made, or the
+doctor could not run at all. A warning passes. What to do follows the table below; the next look tells whether it helped, so run it once more by hand
+rather than wait.
+
+**While a required check fails, no quotes are given for new apps**: publishers are refused with ` + "`PROVIDER_UNFIT`" + ` and the check's name. Nothing else
+changes. Apps that run go on, are updated and stopped as ever, and an order on a quote that was given before is taken as long as that quote
+counts: its channel is open and paid. A check that can't be made (no machine takes the probe, the chain is away) leaves its condition as it was, and a
+doctor that has said nothing for an hour is not heard any more.
+
+What it makes lies in the namespace ` + "`apocryph-system-doctor`" + ` with the label ` + "`apocryph.network/probe`" + `, and is removed at the end of each look,
+or at the beginning of the next one if the doctor died. Each look tries the one machine that its pods land on. List a check in ` + "`doctor.advisory`" + `
+of the chart's values to have it warn only; the thresholds are values there too.
+
+## Checks
+
+`
 
 const guideStart = `# The provider's services
 

@@ -73,6 +73,10 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	cluster, err := kube.Client(config)
+	if err != nil {
+		return err
+	}
 	i, err := invoicer.New(invoicer.Config{
 		Namespace: c.Namespace, Domain: c.domain(),
 		Poll: c.Poll, ClaimEvery: c.ClaimEvery, ClaimMin: c.ClaimMin,
@@ -89,6 +93,9 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 
 	return daemon.Run(ctx, log,
 		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Task{Name: "gas account", Run: func(ctx context.Context) error {
+			return sayAccount(ctx, cluster, c.Namespace, crypto.PubkeyToAddress(key.PublicKey))
+		}},
 		daemon.Task{Name: "invoicer", Run: func(ctx context.Context) error { return i.Run(ctx, config) }})
 }
 

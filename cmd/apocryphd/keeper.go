@@ -6,12 +6,15 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/apocryph/apocryph/internal/daemon"
+	"github.com/apocryph/apocryph/internal/gen/keeperv1/keeperv1connect"
 	"github.com/apocryph/apocryph/internal/keeper"
 	"github.com/apocryph/apocryph/internal/kube"
 	"github.com/apocryph/apocryph/internal/p2p"
@@ -31,6 +34,8 @@ type keeperCmd struct {
 	Listen   string   `help:"Endpoint for the gateway." default:":7100"`
 	Audience string   `help:"Audience of callers' tokens." default:"apocryph-keeper"`
 	Allowed  []string `help:"Who may call, as the API server names them." default:"system:serviceaccount:apocryph-system:gateway"`
+	// EvidenceAllowed may ask for evidence, which is no secret, and for nothing else.
+	EvidenceAllowed []string `help:"Who may ask for evidence besides." default:"system:serviceaccount:apocryph-system:doctor"`
 
 	// KeysDir must outlive the process: who loses the voucher key can't claim on its channels any more.
 	KeysDir string `help:"Directory of the enclave's own keys, made at the first start." default:"/var/lib/apocryph/keys" type:"path"`
@@ -76,5 +81,13 @@ func (c *keeperCmd) Run(ctx context.Context, log *slog.Logger) error {
 	return daemon.Run(ctx, log,
 		daemon.HTTP("metrics", c.Metrics, status),
 		daemon.Task{Name: "keeper", Run: func(ctx context.Context) error { return k.Run(ctx, config) }},
-		daemon.HTTP("gateway", c.Listen, kube.RequireToken(cluster, c.Audience, c.Allowed, k.Handler())))
+		daemon.HTTP("gateway", c.Listen, c.guarded(cluster, k.Handler())))
+}
+
+// guarded lets some callers ask for everything, and others for evidence only.
+func (c *keeperCmd) guarded(cluster client.Writer, h http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", kube.RequireToken(cluster, c.Audience, c.Allowed, h))
+	mux.Handle(keeperv1connect.KeeperServiceEvidenceProcedure, kube.RequireToken(cluster, c.Audience, slices.Concat(c.Allowed, c.EvidenceAllowed), h))
+	return mux
 }

@@ -14,6 +14,8 @@ type cli struct {
 	Facade     facadeCmd     `cmd:"" help:"Route app users to apps by host name."`
 	Meter      meterCmd      `cmd:"" help:"Write down what apps use."`
 	Invoicer   invoicerCmd   `cmd:"" help:"Claim what is due and watch channels."`
+	Doctor     doctorCmd     `cmd:"" help:"Look whether the cluster, the chain and the enclave are what the others take them for."`
+	Probe      probeCmd      `cmd:"" help:"Try one thing in a pod of the doctor's." hidden:""`
 
 	Uninstall uninstallCmd `cmd:"" help:"End and settle every app, so that the provider can be uninstalled."`
 }
