@@ -52,6 +52,27 @@ e2e() {
   run "e2e: devnet down leaves nothing" build/bin/devnet down
 }
 
+# Every fuzz target there is, FUZZ executions each. With FUZZ=0 it only counts them.
+fuzz() {
+  local list first pkg names=() runs=${FUZZ:-1000000}
+  list=$(go test -list '^Fuzz' ./...) || { failed+=("fuzz: listing the targets"); return; }
+  while read -r first pkg _; do
+    case $first in
+      Fuzz*) names+=("$first") ;;
+      ok)
+        for name in "${names[@]}"; do
+          if [ "$runs" = 0 ]; then
+            printf '%s %s\n' "$pkg" "$name"
+          else
+            run "fuzz: ${pkg#*/apocryph/apocryph/} $name" go test "$pkg" -run '^$' -fuzz "^$name\$" -fuzztime "${runs}x" </dev/null
+          fi
+        done
+        names=()
+        ;;
+    esac
+  done <<<"$list"
+}
+
 vulnerabilities() {
   printf '\n== govulncheck\n'
   if out=$(go tool -modfile=tools/vuln/go.mod govulncheck ./... 2>&1); then
@@ -68,6 +89,7 @@ vulnerabilities() {
 case ${1:-all} in
   all) go_tests; devnet_unit; contracts; e2e ;;
   e2e) e2e ;;
+  fuzz) fuzz ;;
   vulnerabilities) vulnerabilities ;;
   *) echo "test.sh: unknown part $1" >&2; exit 2 ;;
 esac
