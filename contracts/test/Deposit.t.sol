@@ -58,6 +58,15 @@ contract DepositTest is Base {
         channels.deposit(terms, type(uint88).max - DEPOSIT + 1);
     }
 
+    function testUpToAllThatFits() external {
+        (Terms memory terms, ChannelId id) = reach(Status.Open);
+        uint256 rest = type(uint88).max - DEPOSIT;
+        token.mint(publisher, rest);
+        vm.prank(publisher);
+        channels.deposit(terms, rest);
+        assertEq(channels.state(id).deposited, type(uint88).max, "deposited");
+    }
+
     function testForeignTerms() external {
         (Terms memory terms,) = reach(Status.Open);
         terms.payment.token = address(new Blocklisting());

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ChannelId, IChannels, Permit, Terms} from "../src/interfaces/IChannels.sol";
 import {Base} from "./Base.t.sol";
+import {Blocklisting} from "./Mocks.sol";
 import {vm} from "./Vm.sol";
 
 contract OpenWithPermitTest is Base {
@@ -37,6 +38,20 @@ contract OpenWithPermitTest is Base {
         token.permit(publisher, address(channels), DEPOSIT, permit.deadline, permit.v, permit.r, permit.s);
         vm.prank(publisher);
         channels.openWithPermit(terms, DEPOSIT, permit);
+    }
+
+    /// A token that knows nothing of permits does with an approval.
+    function testTokenWithoutPermit() external {
+        Blocklisting coin = new Blocklisting();
+        coin.mint(publisher, DEPOSIT);
+        vm.prank(publisher);
+        coin.approve(address(channels), DEPOSIT);
+        Terms memory terms = termsOf(0);
+        terms.payment.token = address(coin);
+        Permit memory permit = permitOf(DEPOSIT);
+        vm.prank(publisher);
+        ChannelId id = channels.openWithPermit(terms, DEPOSIT, permit);
+        assertEq(channels.state(id).deposited, DEPOSIT, "deposited");
     }
 
     function testBadPermitWithoutAllowance() external {

@@ -37,6 +37,18 @@ contract WithdrawCreditTest is Base {
         channels.withdrawCredit(address(coin), stranger);
     }
 
+    function testAddsUp() external {
+        Terms memory terms = termsOf(0);
+        terms.payment.token = address(coin);
+        channels.claim(terms.payment, claimOf(terms, 500));
+        assertEq(channels.credit(address(coin), payout), 500, "of two claims");
+        vm.prank(payout);
+        assertEq(channels.withdrawCredit(address(coin), stranger), 500, "amount");
+        vm.prank(payout); // closing changes nothing of what is credited
+        channels.close(terms);
+        assertEq(coin.balanceOf(stranger), 500, "balance");
+    }
+
     function testStaysIfItFailsAgain() external {
         vm.expectRevert(abi.encodeWithSignature("Error(string)", "blocked"));
         vm.prank(payout);

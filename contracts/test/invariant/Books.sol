@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Channels} from "../../src/Channels.sol";
-import {ChannelId, Payee, State, Status, Terms} from "../../src/interfaces/IChannels.sol";
+import {ChannelId, Claim, Payee, State, Status, Terms} from "../../src/interfaces/IChannels.sol";
 import {Wallet} from "../Mocks.sol";
 import {vm} from "../Vm.sol";
 import {Coin} from "./Coin.sol";
@@ -165,6 +165,22 @@ abstract contract Books {
     function bookClose(Book storage book) internal {
         book.closed = true;
         wealth[book.coin][book.publisher] += book.deposited - book.claimed;
+    }
+
+    function sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function voucher(Book storage book, uint256 total) internal view returns (Claim memory) {
+        Terms memory terms = termsOf(book);
+        return Claim({
+            agreement: channels.hashAgreement(terms.agreement),
+            cap: terms.cap,
+            window: terms.window,
+            total: total,
+            signature: sign(SIGNER_KEY, channels.voucherDigest(book.id, total))
+        });
     }
 
     /* INVARIANTS */

@@ -9,21 +9,17 @@ import {
     Payee,
     Payment,
     Permit,
-    State,
     Status,
     Terms
 } from "../../src/interfaces/IChannels.sol";
 import {vm} from "../Vm.sol";
-import {Books} from "./Books.sol";
 import {Coin} from "./Coin.sol";
+import {Exits} from "./Exits.sol";
 
 /// @notice Does whatever anybody may do, and much that nobody may, in any order. After each act both sides of its
 /// channel try their exits.
 /// @dev Each act finds a channel on which it can do something, so that few calls are wasted; what was done is counted.
-contract World is Books {
-    /// @dev Not a failure: an exit that worked and is taken back.
-    error Fine();
-
+contract World is Exits {
     string[13] public acts = [
         "open",
         "deposit",
@@ -42,7 +38,6 @@ contract World is Books {
     mapping(string act => uint256) public done;
     uint256 public calls;
     uint256 public useful;
-    uint256 public drills;
 
     /* WHO AND WHERE */
 
@@ -72,22 +67,6 @@ contract World is Books {
             if (wanted[uint256(statusOf(books[i]))]) return (true, i);
         }
         return (false, 0);
-    }
-
-    function sign(uint256 key, bytes32 digest) private pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, s, v);
-    }
-
-    function voucher(Book storage book, uint256 total) private view returns (Claim memory) {
-        Terms memory terms = termsOf(book);
-        return Claim({
-            agreement: channels.hashAgreement(terms.agreement),
-            cap: terms.cap,
-            window: terms.window,
-            total: total,
-            signature: sign(SIGNER_KEY, channels.voucherDigest(book.id, total))
-        });
     }
 
     /// @dev A total that is worth claiming: a bit more, as much as the rate gives, all, far too much.
@@ -428,57 +407,5 @@ contract World is Books {
 
     function noPermit() private pure returns (Permit memory) {
         return Permit({deadline: type(uint256).max, v: 27, r: bytes32(uint256(1)), s: bytes32(uint256(2))});
-    }
-
-    /* EXITS */
-
-    /// @dev Both sides leave, each in a world that is then thrown away. Nothing that anybody did before may stand in the
-    /// way.
-    function drill(uint256 i) private {
-        touched = books[i].coinAt;
-        if (books[i].closed) return;
-        ++drills;
-        uint256 time = block.timestamp;
-        try this.leaveAsPublisher(i) {}
-        catch (bytes memory result) {
-            require(bytes4(result) == Fine.selector, string.concat("the publisher can't leave: ", string(result)));
-        }
-        vm.warp(time);
-        try this.leaveAsProvider(i) {}
-        catch (bytes memory result) {
-            require(bytes4(result) == Fine.selector, string.concat("the provider can't leave: ", string(result)));
-        }
-    }
-
-    function leaveAsPublisher(uint256 i) external {
-        Book storage book = books[i];
-        Terms memory terms = termsOf(book);
-        if (book.noticeEnd == 0) {
-            vm.prank(book.publisher);
-            channels.notice(terms);
-            book.noticeEnd = block.timestamp + book.notice;
-        }
-        if (block.timestamp < book.noticeEnd) vm.warp(book.noticeEnd);
-        vm.prank(book.publisher);
-        channels.withdraw{gas: CALL_GAS}(terms);
-        left(book);
-    }
-
-    function leaveAsProvider(uint256 i) external {
-        Terms memory terms = termsOf(books[i]);
-        vm.prank(books[i].payout);
-        channels.close{gas: CALL_GAS}(terms);
-        left(books[i]);
-    }
-
-    function left(Book storage book) private {
-        bookClose(book);
-        State memory state = channels.state(book.id);
-        require(state.noticeEnd == type(uint40).max, "left and not closed");
-        Coin coin = book.coin;
-        uint256 got = coin.balanceOf(book.publisher) + channels.credit(address(coin), book.publisher);
-        bool exact = uint256(coin.habit()) < uint256(Coin.Habit.Fee);
-        require(!exact || got == wealth[coin][book.publisher], "left without what was left");
-        revert Fine();
     }
 }
