@@ -53,7 +53,7 @@ func measure(ctx context.Context, f fork, d design) (map[string]uint64, error) {
 	for _, part := range []func(){m.opening, m.claims, m.batches, m.exits} {
 		part()
 	}
-	if err := w.chain.close(); m.err == nil {
+	if err := w.close(); m.err == nil {
 		m.err = err
 	}
 	return m.gas, m.err

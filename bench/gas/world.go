@@ -89,7 +89,7 @@ func newWorld(ctx context.Context, f fork, d design) (*world, error) {
 		return nil, err
 	}
 	if err := w.furnish(ctx); err != nil {
-		_ = w.chain.close()
+		_ = w.close()
 		return nil, err
 	}
 	return w, nil

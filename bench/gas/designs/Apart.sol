@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Payee, Payment, Permit, State, Terms} from "src/interfaces/IChannels.sol";
-import {ClaimMath} from "src/libraries/ClaimMath.sol";
 import {Shared} from "./Shared.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Payee, Payment, Permit, State, Terms} from "src/interfaces/IChannels.sol";
+import {ClaimMath} from "src/libraries/ClaimMath.sol";
 
 /// @title ApartFactory
 /// @notice A contract of its own for each channel, with the terms in its code.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Claim, Payment, Permit, State, Terms} from "src/interfaces/IChannels.sol";
-import {ClaimMath} from "src/libraries/ClaimMath.sol";
 import {Shared} from "./Shared.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Claim, Payment, Permit, State, Terms} from "src/interfaces/IChannels.sol";
+import {ClaimMath} from "src/libraries/ClaimMath.sol";
 
 /// @title CloneFactory
 /// @notice A minimal proxy (EIP-1167) for each channel, at an address made from the channel's id: so the proxy knows its
@@ -115,7 +115,9 @@ contract CloneChannel is Shared, ReentrancyGuardTransient {
         _own(id);
         State memory channel = _load(terms.payment.token);
         // Also once it is closed: somebody may have paid in afterwards.
-        require(channel.noticeEnd == CLOSED || (channel.noticeEnd != 0 && block.timestamp >= channel.noticeEnd), Refused());
+        require(
+            channel.noticeEnd == CLOSED || (channel.noticeEnd != 0 && block.timestamp >= channel.noticeEnd), Refused()
+        );
         _close(id, channel, terms);
     }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Agreement, Payee, Payment, Permit, State, Terms} from "src/interfaces/IChannels.sol";
-import {ClaimMath} from "src/libraries/ClaimMath.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {Agreement, Payee, Payment, Permit, State, Terms} from "src/interfaces/IChannels.sol";
+import {ClaimMath} from "src/libraries/ClaimMath.sol";
 
 /// @title Shared
 /// @notice What the designs that Channels is measured beside have in common with it, and with one another: terms,
@@ -114,8 +114,7 @@ abstract contract Shared {
 
     function _hashTerms(Terms calldata terms) internal view returns (bytes32) {
         bytes32 agreement = keccak256(abi.encode(AGREEMENT_TYPEHASH, terms.agreement));
-        return
-            keccak256(abi.encode(TERMS_TYPEHASH, _hashPayment(terms.payment), terms.cap, terms.window, agreement));
+        return keccak256(abi.encode(TERMS_TYPEHASH, _hashPayment(terms.payment), terms.cap, terms.window, agreement));
     }
 
     function _hashPayees(Payee[] calldata payees) internal view returns (bytes32) {
