@@ -122,6 +122,9 @@ type ChainFlags struct {
 	Channels string   `help:"Address of the Channels contract." env:"APOCRYPH_CHANNELS" placeholder:"ADDRESS"`
 	Token    string   `help:"Address of the token that is paid in." env:"APOCRYPH_TOKEN" placeholder:"ADDRESS"`
 
+	Confirmations uint64 `help:"Blocks that have to follow the one with good news, such as a transaction of yours; 0 takes the newest block at its word." env:"APOCRYPH_CONFIRMATIONS" default:"0"`
+	FinalAfter    uint64 `help:"For chains without finalized blocks: how many blocks make one final, itself included; 0 asks the chain." env:"APOCRYPH_FINAL_AFTER" default:"0"`
+
 	client *evm.Client
 }
 
@@ -148,7 +151,7 @@ func (f *ChainFlags) dial(ctx context.Context) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.client, err = evm.Dial(ctx, f.RPC, evm.Config{Channels: contract})
+	f.client, err = evm.Dial(ctx, f.RPC, evm.Config{Channels: contract, Confirmations: f.Confirmations, FinalAfter: f.FinalAfter})
 	if err != nil {
 		return nil, err
 	}

@@ -110,6 +110,8 @@ func (i *Installer) environment(c Contracts, simulator, peer string) []variable 
 		{"APOCRYPH_CHAIN_ID", fmt.Sprint(i.ChainID)},
 		{"APOCRYPH_CHANNELS", c.Channels.Hex()},
 		{"APOCRYPH_TOKEN", c.Token.Hex()},
+		// Every block of a chain that mines at once, and by itself, is final.
+		{"APOCRYPH_FINAL_AFTER", "1"},
 		{"APOCRYPH_PROVIDER", fmt.Sprintf("/ip4/127.0.0.1/tcp/%d/p2p/%s", i.GatewayPort, peer)},
 		{"APOCRYPH_SIMULATOR", simulator},
 		{"APOCRYPH_IMAGES", i.Images},

@@ -51,7 +51,13 @@ func Connect(t *testing.T) *Devnet {
 	if os.Getenv("APOCRYPH_E2E") == "" {
 		t.Skip("needs a devnet: run make e2e")
 	}
-	d := &Devnet{Root: checkout(t), Env: map[string]string{}}
+	return At(t, checkout(t))
+}
+
+// At finds the devnet of another checkout.
+func At(t *testing.T, root string) *Devnet {
+	t.Helper()
+	d := &Devnet{Root: root, Env: map[string]string{}}
 	data, err := os.ReadFile(filepath.Join(d.Root, "build", "devnet", "env"))
 	if err != nil {
 		t.Fatalf("no devnet is up (make devnet): %v", err)
