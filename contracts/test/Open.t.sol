@@ -67,6 +67,22 @@ contract OpenTest is Base {
         assertStatus(channels.channelId(terms), Status.None);
     }
 
+    function testEveryPayeeHasAnAddressAndAShare() external {
+        for (uint256 i; i < 2; ++i) {
+            Terms memory terms = withPayees(termsOf(i), shares(1, 1));
+            terms.payment.payees[i].account = address(0);
+            vm.expectRevert(IChannels.ZeroAddress.selector);
+            vm.prank(publisher);
+            channels.open(terms, DEPOSIT);
+
+            terms = withPayees(termsOf(i), shares(1, 1));
+            terms.payment.payees[i].share = 0;
+            vm.expectRevert(IChannels.BadShares.selector);
+            vm.prank(publisher);
+            channels.open(terms, DEPOSIT);
+        }
+    }
+
     function testReentrantTokenOpensNothingElse() external {
         Reentrant bad = new Reentrant();
         bad.mint(publisher, DEPOSIT);

@@ -75,6 +75,21 @@ contract OpenForTest is Base {
         }
     }
 
+    /// What can't be recovered is nobody's signature, and not the signature of nobody.
+    function testNobodyAsPublisher() external {
+        Terms memory terms = termsOf(0);
+        terms.agreement.publisher = address(0);
+        vm.expectRevert(IChannels.BadSignature.selector);
+        channels.openFor(terms, DEPOSIT, START, "", none);
+    }
+
+    function testPermitLeftOutIsNotAskedFor() external {
+        Terms memory terms = termsOf(0);
+        bytes memory signature = sign(PUBLISHER_KEY, channels.openDigest(terms, DEPOSIT, START));
+        vm.expectCall(address(token), abi.encodeWithSelector(token.permit.selector), 0);
+        channels.openFor(terms, DEPOSIT, START, signature, none);
+    }
+
     function testNeverTwice() external {
         Terms memory terms = termsOf(0);
         bytes memory signature = sign(PUBLISHER_KEY, channels.openDigest(terms, DEPOSIT, START));
