@@ -100,7 +100,7 @@ func found(img v1.Image, ref, source string) (*Image, error) {
 		return nil, fmt.Errorf("image %s: reading its config: %w", ref, err)
 	}
 	if p := platform(); config.OS != p.OS || config.Architecture != p.Architecture {
-		return nil, fmt.Errorf("image %s is for %s/%s: %w", ref, config.OS, config.Architecture, ErrPlatform)
+		return nil, fmt.Errorf("image %s is for %.40q on %.40q: %w", ref, config.OS, config.Architecture, ErrPlatform)
 	}
 	digest, err := img.Digest()
 	if err != nil {
@@ -143,7 +143,7 @@ func fromRegistry(ctx context.Context, want name.Reference, from Sources) (v1.Im
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	if !d.MediaType.IsIndex() && !d.MediaType.IsImage() {
-		return nil, fmt.Errorf("media type %s: %w", d.MediaType, ErrNotFound)
+		return nil, fmt.Errorf("media type %.80q: %w", d.MediaType, ErrNotFound)
 	}
 	img, err := d.Image()
 	if err != nil && d.MediaType.IsIndex() {
@@ -191,7 +191,7 @@ func fromDescriptor(in v1.ImageIndex, d v1.Descriptor, depth int) (v1.Image, err
 		return img, nil
 	}
 	if !d.MediaType.IsIndex() || depth == 0 {
-		return nil, fmt.Errorf("media type %s: %w", d.MediaType, ErrLayout)
+		return nil, fmt.Errorf("media type %.80q: %w", d.MediaType, ErrLayout)
 	}
 	index, err := in.ImageIndex(d.Digest)
 	if err != nil {
