@@ -98,16 +98,16 @@ func runSeed(t *testing.T, seed uint64, total counts) {
 	})
 	w.liar = w.nodes[rng.IntN(len(w.nodes))]
 	second := w.world.terms(2)
-	w.script.then = func(int) { w.chain.Mine(1) }
-	w.world.open(t, second)
+	w.then = func(int) { w.chain.Mine(1) }
+	w.open(t, second)
 	w.approve(t)
 	w.chain.Mine(5)
 	w.calm = false
-	w.script.then = func(int) { w.weather(t) }
+	w.then = func(int) { w.weather(t) }
 
 	var wanted []*intention
 	for range steps {
-		w.script.waits = 0
+		w.waits = 0
 		switch w.rng.IntN(8) {
 		case 0, 1, 2, 3:
 			i := &intention{terms: pick(rng, w.terms, second), amount: 1 + uint64(len(wanted))} // each its own, to tell them apart
@@ -132,7 +132,7 @@ func runSeed(t *testing.T, seed uint64, total counts) {
 	w.clear()
 	for _, i := range wanted {
 		for try := 0; i.open(); try++ {
-			if w.script.waits = 0; try == 10 {
+			if w.waits = 0; try == 10 {
 				t.Fatalf("seed %d: a deposit of %d has no end", seed, i.amount)
 			}
 			w.run(t, i, wanted)

@@ -85,8 +85,8 @@ func TestPaidOnce(t *testing.T) {
 			before := s.nonce(t)
 			s.waits = 0
 			test.wrong(t, s)
-			also := s.script.then
-			s.script.then = func(n int) {
+			also := s.then
+			s.then = func(n int) {
 				if also != nil {
 					also(n)
 				}

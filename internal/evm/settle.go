@@ -81,7 +81,7 @@ func (w *Wallet) broadcast(ctx context.Context, tx *types.Transaction) error {
 	var errs []error
 	for _, s := range all {
 		if s.err != nil || s.value == nil {
-			return nil
+			return nil //nolint:nilerr // it may be there: that is what settling finds out
 		}
 		errs = append(errs, s.value)
 	}
