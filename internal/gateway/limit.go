@@ -213,7 +213,18 @@ func (g *Gateway) writeError(w http.ResponseWriter, r *http.Request, err error) 
 		g.writeOCIError(w, r, err)
 		return
 	}
-	_ = connect.NewErrorWriter().Write(w, r, g.toConnect(r.Context(), r.URL.Path, err))
+	_ = connect.NewErrorWriter().Write(w, r, g.toConnect(r.Context(), methodOf(r.URL.Path), err))
+}
+
+// methodOf is a path as metrics count it: one that is no call's is anybody's invention, of which there is no end.
+func methodOf(path string) string {
+	methods := providerv1.File_apocryph_provider_v1_provider_proto.Services().ByName("ProviderService").Methods()
+	for i := range methods.Len() {
+		if path == "/"+providerv1connect.ProviderServiceName+"/"+string(methods.Get(i).Name()) {
+			return path
+		}
+	}
+	return "other"
 }
 
 // placedBody tells the limiter how a body comes.
