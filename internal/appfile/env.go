@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -37,6 +38,11 @@ func (f *File) readEnv(src Source) Problems {
 			}
 		}
 		for key, value := range vars {
+			if !utf8.ValidString(key) || !utf8.ValidString(value) {
+				at := f.doc.problem(append(path, "environment"), fmt.Sprintf("variable %q is not UTF-8 text", key), "encode it, in base64 for example")
+				found = append(found, at)
+				continue
+			}
 			f.env[name] = append(f.env[name], variable{key, value})
 		}
 		slices.SortFunc(f.env[name], func(a, b variable) int { return strings.Compare(a.name, b.name) })

@@ -38,6 +38,14 @@ func ParseKey(b []byte) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("%w: %w", ErrKey, err)
 	}
+	// The encoding holds the public half too, which need not be that of the private one.
+	signature, err := priv.Sign([]byte(ErrKey.Error()))
+	if err != nil {
+		return Key{}, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	if ok, err := priv.GetPublic().Verify([]byte(ErrKey.Error()), signature); err != nil || !ok {
+		return Key{}, fmt.Errorf("its halves are of two keys: %w", ErrKey)
+	}
 	return keyOf(priv)
 }
 
