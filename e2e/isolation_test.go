@@ -43,11 +43,11 @@ func TestATenantIsConfined(t *testing.T) {
 	}
 	dial := func(to string) string {
 		t.Helper()
-		var said string
-		if err := json.Unmarshal([]byte(ask("/dial?network=tcp&to="+url.QueryEscape(to))), &said); err != nil {
+		var went struct{ Said, Error string }
+		if err := json.Unmarshal([]byte(ask("/dial?network=tcp&to="+url.QueryEscape(to))), &went); err != nil {
 			t.Fatal(err)
 		}
-		return said
+		return went.Said + went.Error
 	}
 
 	t.Run("it reaches its own services", func(t *testing.T) {

@@ -141,6 +141,7 @@ func needs() []need {
 		{pkg: "gcc", program: "gcc"},
 		{pkg: "libc6-dev", file: "/usr/include/stdlib.h"},
 		{pkg: "libseccomp-dev", file: "/usr/include/seccomp.h"},
+		{pkg: "iproute2", program: "ip"},
 		{pkg: "iptables", program: "iptables"},
 		{pkg: "ipset", program: "ipset"},
 		{pkg: "nftables", program: "nft"},

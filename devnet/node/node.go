@@ -24,6 +24,9 @@ const (
 	GatewayPort = 30400 // node port of the gateway
 	DNSAddress  = "10.96.0.10"
 
+	// RulesFile, in Etc, is what the node's firewall has before anything runs.
+	RulesFile = "rules.nft"
+
 	serviceAddress = "10.96.0.1"
 	serviceRange   = "10.96.0.0/16"
 	podRange       = "10.244.0.0/16"
@@ -85,7 +88,7 @@ func Prepare(c Config) error {
 	}
 	for from, to := range map[string]string{
 		"containerd.toml": "containerd.toml", "kubelet.yaml": "kubelet.yaml", "kube-proxy.yaml": "kube-proxy.yaml",
-		"pods.conflist": "cni/10-pods.conflist", "resolv.conf": "resolv.conf",
+		"pods.conflist": "cni/10-pods.conflist", "resolv.conf": "resolv.conf", RulesFile: RulesFile,
 	} {
 		if err := render(c, from, to); err != nil {
 			return err

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strconv"
 	"time"
 
@@ -119,6 +121,13 @@ func configureNetwork(s Spec) error {
 			return fmt.Errorf("raising interface %s: %w", name, err)
 		}
 	}
+	// Policies are of IPv4 here, and no pod has another address: a link-local one would lead past them to the node's ports.
+	for _, name := range []string{"default", Interface} {
+		err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
+			return fmt.Errorf("turning IPv6 off: %w", err)
+		}
+	}
 	// Service addresses are translated after routing, so they need a route at first.
 	if err := netlink.RouteAdd(&netlink.Route{Gw: s.HostIP.AsSlice()}); err != nil {
 		return fmt.Errorf("adding the default route: %w", err)
@@ -131,6 +140,17 @@ func configureNetwork(s Spec) error {
 		if err := os.WriteFile("/proc/sys/net/ipv4/"+key, []byte(value), 0); err != nil {
 			return fmt.Errorf("setting %s: %w", key, err)
 		}
+	}
+	return loadRules(s.Rules)
+}
+
+// loadRules gives nftables its first rules.
+func loadRules(path string) error {
+	if path == "" {
+		return nil
+	}
+	if out, err := exec.Command("nft", "-f", path).CombinedOutput(); err != nil { //nolint:noctx // nothing to cancel it yet
+		return fmt.Errorf("loading %s: %w: %s", path, err, out)
 	}
 	return nil
 }

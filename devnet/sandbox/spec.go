@@ -50,6 +50,8 @@ type Spec struct {
 	Forwards []Forward `json:"forwards"`
 	// Volumes is a folder on the inside, of a name that no other sandbox has: the machine's loop devices tell by it whose they are.
 	Volumes string `json:"volumes"`
+	// Rules is a file of nftables rules on the inside, loaded before any part starts. It may be empty.
+	Rules string `json:"rules,omitempty"`
 	// Parts are started as soon as those they wait for are ready.
 	Parts []Part `json:"parts"`
 }

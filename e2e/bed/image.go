@@ -32,25 +32,32 @@ type Entry struct {
 // Layer makes one of entries, in their order.
 func Layer(t *testing.T, entries ...Entry) v1.Layer {
 	t.Helper()
+	packed, err := PackLayer(entries...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed)), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return layer
+}
+
+// PackLayer is Layer as the bytes of a tar file.
+func PackLayer(entries ...Entry) ([]byte, error) {
 	var fs bytes.Buffer
 	w := tar.NewWriter(&fs)
 	for _, e := range entries {
 		e.Size = int64(len(e.Content))
 		if err := w.WriteHeader(&e.Header); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		if _, err := w.Write(e.Content); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(fs.Bytes())), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return layer
+	err := w.Close()
+	return fs.Bytes(), err
 }
 
 // Image makes one that starts the probe, of the probe's layer and more.
@@ -73,7 +80,8 @@ func Image(t *testing.T, more ...v1.Layer) v1.Image {
 	return img
 }
 
-func probeLayer(t *testing.T) v1.Layer {
+// BuildProgram builds the probe and returns its path.
+func BuildProgram(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "probe")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", bin, "./e2e/probe")
@@ -81,7 +89,12 @@ func probeLayer(t *testing.T) v1.Layer {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the probe: %v\n%s", err, out)
 	}
-	program, err := os.ReadFile(bin)
+	return bin
+}
+
+func probeLayer(t *testing.T) v1.Layer {
+	t.Helper()
+	program, err := os.ReadFile(BuildProgram(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,6 +143,12 @@ func Header(t *testing.T, under *orderv1.SignedDelegation, salt *[32]byte) http.
 	return h
 }
 
+// HeaderFor is Header under a grant of everything.
+func (c *Wire) HeaderFor(t *testing.T, salt *[32]byte) http.Header {
+	t.Helper()
+	return Header(t, c.Grant(t, nil), salt)
+}
+
 // Raw opens a stream to the gateway for bytes that are no HTTP.
 func (c *Wire) Raw(t *testing.T) net.Conn {
 	t.Helper()

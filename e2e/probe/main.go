@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command probe is an app that tells what it can do: the end-to-end tests deploy it as a tenant and ask it to try things.
+// Command probe is an app that tells what it can do: the end-to-end tests deploy it as a tenant and ask it to try
+// things. What it loads the machine with is bounded by what it is asked for and by limits of its own.
 package main
 
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"log"
-	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
+
+// worked is what is said of an attempt that did, and has nothing more to say.
+const worked = "ok"
+
+// outcome is how an attempt went: what it has to say, or the error that it failed with.
+type outcome struct{ Said, Error string }
 
 // self is what a process can learn about its own confinement.
 type self struct {
@@ -27,33 +36,84 @@ type self struct {
 	Writable []string
 	// Hostname is the pod's name.
 	Hostname string
+	// Early is how the attempts went that it made before anything else.
+	Early []string
 }
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) > 1 {
+		child(os.Args[1:])
+		return
+	}
+	early := rush(os.Getenv("PROBE_RUSH"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, "probe") })
-	mux.HandleFunc("GET /self", func(w http.ResponseWriter, _ *http.Request) { reply(w, look()) })
-	// dial tries to connect and says "ok" or the error.
-	mux.HandleFunc("GET /dial", func(w http.ResponseWriter, r *http.Request) {
-		dialer := net.Dialer{Timeout: 2 * time.Second}
-		conn, err := dialer.DialContext(r.Context(), r.FormValue("network"), r.FormValue("to"))
-		if err != nil {
-			reply(w, err.Error())
-			return
-		}
-		_ = conn.Close()
-		reply(w, "ok")
-	})
+	mux.HandleFunc("GET /self", func(w http.ResponseWriter, _ *http.Request) { reply(w, look(early())) })
+	for what, try := range attempts() {
+		mux.HandleFunc("GET /"+what, func(w http.ResponseWriter, r *http.Request) {
+			said, err := try(r)
+			if err != nil {
+				reply(w, outcome{Error: err.Error()})
+				return
+			}
+			reply(w, outcome{Said: said})
+		})
+	}
 	mux.HandleFunc("POST /say", func(_ http.ResponseWriter, r *http.Request) { log.Println(r.FormValue("line")) })
 	mux.HandleFunc("POST /exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
+	for _, port := range strings.Fields(os.Getenv("PROBE_PORTS")) {
+		go func() { log.Println("probe:", serve(":"+port, mux)) }()
+	}
 	log.Println("probe: listening on :8080")
-	server := &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	log.Fatal(serve(":8080", mux))
 }
 
-func look() self {
-	s := self{Status: map[string]string{}}
+func serve(address string, h http.Handler) error {
+	server := &http.Server{Addr: address, Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	return server.ListenAndServe()
+}
+
+// attempts are what can be asked for, by path. What they return is said; it is "ok" where there is nothing more to say.
+func attempts() map[string]func(*http.Request) (string, error) {
+	return map[string]func(*http.Request) (string, error){
+		// Of the network.
+		"dial": dial, "fetch": fetch, "lookup": lookup, "transfer": transfer, "flood": flood, "borrow": borrow, "loopback": loopback,
+		// Of the kernel.
+		"system": system, "setuid": setuid,
+		// Of files.
+		"read": read, "write": write, "open": open, "list": list, "link": link, "node": node, "proc": proc,
+		// Of the machine's resources.
+		"fork": fork, "memory": memory, "fill": fill, "litter": litter, "chatter": chatter,
+	}
+}
+
+func number(r *http.Request, name string, most int64) (int64, error) {
+	n, err := strconv.ParseInt(r.FormValue(name), 10, 64)
+	if err != nil || n < 0 || n > most {
+		return 0, fmt.Errorf("%s %q is not a number of at most %d", name, r.FormValue(name), most)
+	}
+	return n, nil
+}
+
+func fetch(r *http.Request) (string, error) {
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.FormValue("url"), nil)
+	if err != nil {
+		return "", err
+	}
+	req.Host = r.FormValue("host")
+	client := &http.Client{Timeout: 5 * time.Second}
+	res, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	return fmt.Sprintf("%d %s", res.StatusCode, body), err
+}
+
+func look(early []string) self {
+	s := self{Status: map[string]string{}, Early: early}
 	uidMap, err := os.ReadFile("/proc/self/uid_map")
 	if err == nil {
 		s.UIDMap = strings.Join(strings.Fields(string(uidMap)), " ")

@@ -129,7 +129,7 @@ func (d *desired) quota() client.Object {
 
 const quotaName = "app"
 
-// policies deny everything but: within the app, cluster DNS, the internet, and the facade to the http port.
+// policies deny everything but: within the app, cluster DNS, the internet except for mail, and the facade to the http port.
 func (d *desired) policies() []client.Object {
 	both := []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
 	egress := []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}
@@ -153,7 +153,7 @@ func (d *desired) policies() []client.Object {
 		}),
 		d.policy("internet", networkingv1.NetworkPolicySpec{
 			PolicyTypes: egress,
-			Egress:      []networkingv1.NetworkPolicyEgressRule{{To: internet(d.cfg.DenyEgress)}},
+			Egress:      []networkingv1.NetworkPolicyEgressRule{{To: internet(d.cfg.DenyEgress), Ports: notMail()}},
 		}),
 	}
 	if h := d.manifest.GetHttp(); h != nil {
@@ -185,6 +185,21 @@ func peer(namespace string, pods map[string]string) networkingv1.NetworkPolicyPe
 func port(protocol corev1.Protocol, number uint32) networkingv1.NetworkPolicyPort {
 	n := intstr.FromInt32(int32(number))
 	return networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: &n}
+}
+
+// notMail is every port but that at which mail servers take mail from strangers: one tenant that sends spam costs all of them the
+// provider's good name. Mail is submitted at ports 465 and 587, after logging in.
+func notMail() []networkingv1.NetworkPolicyPort {
+	const smtp, last = 25, 65535
+	return []networkingv1.NetworkPolicyPort{
+		ports(corev1.ProtocolTCP, 1, smtp-1), ports(corev1.ProtocolTCP, smtp+1, last), ports(corev1.ProtocolUDP, 1, last),
+	}
+}
+
+func ports(protocol corev1.Protocol, first uint32, last int32) networkingv1.NetworkPolicyPort {
+	p := port(protocol, first)
+	p.EndPort = &last
+	return p
 }
 
 // internet is every public address: not the provider's network, its machines' metadata services, or carrier-grade NAT's inside.

@@ -54,7 +54,18 @@ func (o *observed) stopped() bool {
 			return false
 		}
 	}
-	return len(o.pods) == 0
+	for i := range o.pods {
+		if !spent(&o.pods[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// spent pods have ended and their time is written down: evicted ones, say, which stay to be looked at until the namespace goes.
+func spent(p *corev1.Pod) bool {
+	over := p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+	return over && !slices.Contains(p.Finalizers, v1alpha1.FinalizerMeter)
 }
 
 // rolledOut reports whether every pod is of the newest template.

@@ -42,6 +42,10 @@ func waiting(reason, message string) corev1.ContainerState {
 	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
 }
 
+func evicted(finalizers ...string) corev1.Pod {
+	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Finalizers: finalizers}, Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}}
+}
+
 func TestReport(t *testing.T) {
 	runs := intent{build: true, replicas: 1}
 	for name, c := range map[string]struct {
@@ -111,6 +115,14 @@ func TestReport(t *testing.T) {
 		"ending with a pod left": {
 			in: intent{end: v1alpha1.EndStoppedByPublisher, reason: ReasonEnding, message: "x"}, o: observed{pods: []corev1.Pod{podWith(corev1.ContainerStatus{})}},
 			phase: v1alpha1.PhaseEnding, ready: ReasonEnding, message: "x",
+		},
+		"ending with an evicted pod whose time is not written down": {
+			in: intent{end: v1alpha1.EndStoppedByPublisher, reason: ReasonEnding, message: "x"}, o: observed{pods: []corev1.Pod{evicted(v1alpha1.FinalizerMeter)}},
+			phase: v1alpha1.PhaseEnding, ready: ReasonEnding, message: "x",
+		},
+		"ending with an evicted pod that nobody needs": {
+			in: intent{end: v1alpha1.EndStoppedByPublisher, reason: ReasonEnding, message: "x"}, o: observed{pods: []corev1.Pod{evicted()}},
+			phase: v1alpha1.PhaseEnding, ready: ReasonEnding, message: "x", stopped: true,
 		},
 		"ending while a controller may still make a pod": {
 			in:    intent{end: v1alpha1.EndStoppedByPublisher, reason: ReasonEnding, message: "x"},

@@ -78,6 +78,7 @@ func start(ctx context.Context, co checkout.Checkout) (*exec.Cmd, error) {
 	if err := node.Prepare(config); err != nil {
 		return nil, err
 	}
+	spec.Rules = filepath.Join(sandbox.EtcDir, node.RulesFile)
 	spec.Parts = node.Parts(config)
 	if err := sandbox.WriteSpec(spec); err != nil {
 		return nil, err
