@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/loader"
 	"helm.sh/helm/v4/pkg/cli"
 	"helm.sh/helm/v4/pkg/kube"
+	releasev1 "helm.sh/helm/v4/pkg/release/v1"
 	"helm.sh/helm/v4/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,8 +40,11 @@ const (
 // domain is below which apps get their hosts. Every browser takes names below localhost for this machine.
 const domain = "apps.localhost"
 
-// readyLimit is how long the provider's services may take.
-const readyLimit = 2 * time.Minute
+// readyLimit is how long the provider's services may take, testLimit the chart's tests.
+const (
+	readyLimit = 2 * time.Minute
+	testLimit  = 10 * time.Minute
+)
 
 func (i *Installer) connect() (kubernetes.Interface, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", i.Kubeconfig)
@@ -101,12 +106,9 @@ func (i *Installer) chart(ctx context.Context, c Contracts) error {
 	if err != nil {
 		return err
 	}
-	settings := cli.New()
-	settings.KubeConfig = i.Kubeconfig
-	settings.SetNamespace(Namespace)
-	config := action.NewConfiguration(action.ConfigurationSetLogger(i.Log.Handler()))
-	if err := config.Init(settings.RESTClientGetter(), Namespace, "secret"); err != nil {
-		return fmt.Errorf("reaching the cluster: %w", err)
+	config, err := i.helm()
+	if err != nil {
+		return err
 	}
 
 	_, err = action.NewHistory(config).Run(release)
@@ -126,6 +128,33 @@ func (i *Installer) chart(ctx context.Context, c Contracts) error {
 	upgrade.WaitStrategy, upgrade.Timeout = kube.StatusWatcherStrategy, readyLimit
 	_, err = upgrade.RunWithContext(ctx, release, ch, values)
 	return explain("upgrading the chart", err)
+}
+
+// helm is what Helm's actions act on.
+func (i *Installer) helm() (*action.Configuration, error) {
+	settings := cli.New()
+	settings.KubeConfig = i.Kubeconfig
+	settings.SetNamespace(Namespace)
+	config := action.NewConfiguration(action.ConfigurationSetLogger(i.Log.Handler()))
+	if err := config.Init(settings.RESTClientGetter(), Namespace, "secret"); err != nil {
+		return nil, fmt.Errorf("reaching the cluster: %w", err)
+	}
+	return config, nil
+}
+
+// Test runs the chart's tests, as helm test does, and writes their logs.
+func (i *Installer) Test(logs io.Writer) error {
+	config, err := i.helm()
+	if err != nil {
+		return err
+	}
+	test := action.NewReleaseTesting(config)
+	test.Namespace, test.Timeout = Namespace, testLimit
+	rel, finish, runErr := test.Run(release)
+	if r, ok := rel.(*releasev1.Release); ok && r != nil {
+		runErr = errors.Join(runErr, test.GetPodLogs(logs, r))
+	}
+	return explain("testing the chart", errors.Join(runErr, finish()))
 }
 
 func explain(what string, err error) error {

@@ -37,12 +37,31 @@ func (d *Doctor) askAll(ctx context.Context) []answer {
 	for i, u := range d.cfg.RPC {
 		all.Go(func() {
 			a := answer{url: u, name: endpointName(u)}
-			a.node, a.err = d.parts.Chain.Node(ctx, u)
+			a.err = d.insist(ctx, func() (err error) {
+				a.node, err = d.parts.Chain.Node(ctx, u)
+				return err
+			})
 			answers[i] = a
 		})
 	}
 	all.Wait()
 	return answers
+}
+
+// How often, and after what pause, one who does not answer is asked.
+const (
+	asks     = 4
+	askAgain = 3 * time.Second
+)
+
+// insist asks again before it gives up: the rules that let a new pod out, the doctor's own too, run behind the pod.
+func (d *Doctor) insist(ctx context.Context, ask func() error) error {
+	for n := 1; ; n++ {
+		err := ask()
+		if err == nil || n == asks || d.parts.Wait(ctx, askAgain) != nil {
+			return err
+		}
+	}
 }
 
 // endpointName leaves out what may be a secret: user, password, and the path, in which many operators put the customer's key.
@@ -218,14 +237,20 @@ func (l *looker) tee(ctx context.Context) (teeFacts, error) {
 	if _, err := rand.Read(nonce); err != nil {
 		return teeFacts{}, err
 	}
-	answer, err := l.parts.Keeper.Evidence(ctx, &keeperv1.EvidenceRequest{Nonce: nonce})
-	switch connect.CodeOf(err) {
-	case connect.CodeInternal, connect.CodeInvalidArgument:
-		return teeFacts{refused: err.Error()}, nil
-	default:
-		if err != nil {
-			return teeFacts{}, fmt.Errorf("asking the keeper: %w", err)
+	var answer *keeperv1.EvidenceResponse
+	refused := ""
+	err := l.insist(ctx, func() (err error) {
+		answer, err = l.parts.Keeper.Evidence(ctx, &keeperv1.EvidenceRequest{Nonce: nonce})
+		if c := connect.CodeOf(err); c == connect.CodeInternal || c == connect.CodeInvalidArgument {
+			refused, err = err.Error(), nil // it has answered
 		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return teeFacts{}, fmt.Errorf("asking the keeper: %w", err)
+	case refused != "":
+		return teeFacts{refused: refused}, nil
 	}
 	e, err := evidence.Decode(answer.Evidence)
 	if err != nil {

@@ -117,7 +117,8 @@ func Checks() []Check {
 		{
 			Name: "TEE",
 			Asks: "The keeper answers a nonce with evidence that verifies, for this provider, chain and contract. A simulator's is a warning.",
-			Do:   "read the keeper's log: its TEE device gives no report, or the keeper was given another provider, chain or contract than the doctor",
+			Do: "a simulator wants nothing but publishers who accept it; else read the keeper's log: its TEE device gives no report, or the keeper was " +
+				"given another provider, chain or contract than the doctor",
 			look: func(ctx context.Context, l *looker) Verdict { return judged(l.tee(ctx))(judgeTEE) },
 		},
 	}

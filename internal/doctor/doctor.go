@@ -167,8 +167,8 @@ func (d *Doctor) Examine(ctx context.Context, names ...string) ([]Finding, error
 	err = d.parts.Lock.Hold(ctx, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, d.cfg.Limit)
 		defer cancel()
+		d.sweep(ctx) // what a crash left, or a removal that took too long
 		if slices.ContainsFunc(checks, func(k Check) bool { return k.Probes }) {
-			d.sweep(ctx) // what a crash left
 			defer d.sweep(ctx)
 		}
 		l := d.look()

@@ -25,6 +25,7 @@ import (
 type cli struct {
 	Run    runCmd    `cmd:"" help:"Install contracts and provider, as the configuration on standard input says."`
 	Faucet faucetCmd `cmd:"" help:"Give coins and test tokens to an address."`
+	Test   testCmd   `cmd:"" help:"Run the tests of the chart that is installed."`
 }
 
 func main() {
@@ -48,6 +49,15 @@ func (c *runCmd) Run(ctx context.Context) error {
 	p := progress.New(os.Stdout)
 	i := &install.Installer{Config: config, Progress: p, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	return errors.Join(i.Run(ctx), p.Write(c.Timings))
+}
+
+type testCmd struct {
+	Kubeconfig string `help:"Kubeconfig of the cluster." required:"" type:"existingfile"`
+}
+
+func (c *testCmd) Run() error {
+	i := &install.Installer{Config: install.Config{Kubeconfig: c.Kubeconfig}, Log: slog.New(slog.DiscardHandler)}
+	return i.Test(os.Stdout)
 }
 
 type faucetCmd struct {
