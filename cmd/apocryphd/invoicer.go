@@ -146,7 +146,7 @@ func (e *escrow) State(ctx context.Context, id channel.ID) (invoicer.Seen, error
 		State: v.Latest.State, Block: v.Latest.Block.Number, Time: v.Latest.Block.Time, Confirmed: v.Confirmed.State, Doubt: err,
 	}
 	if v.Final != nil {
-		seen.Final = &v.Final.State
+		seen.Final, seen.FinalTime = &v.Final.State, v.Final.Block.Time
 	}
 	return seen, nil
 }

@@ -70,7 +70,15 @@ func (s sight) final() channel.Status {
 	if !s.known() || s.seen.Final == nil {
 		return channel.None
 	}
-	return s.seen.Final.Status(s.at())
+	return s.seen.Final.Status(s.seen.FinalTime)
+}
+
+// surely is the present as far as no single endpoint can move it: our clock's, or the final block's time when that is later.
+func (s sight) surely() time.Time {
+	if s.seen != nil && s.seen.Final != nil && s.seen.FinalTime.After(s.now) {
+		return s.seen.FinalTime
+	}
+	return s.now
 }
 
 // left is what remains of the deposit after all that was used or signed away, arrears first.
@@ -121,7 +129,7 @@ func (c Config) fund(s sight) *step {
 			fmt.Sprintf("%s of %s are left, %s are kept back", left, s.seen.Confirmed.Deposited, reserve)}
 	}
 	if s.status() == channel.Notice {
-		switch near := !s.at().Before(s.noticeEnd().Add(-c.NoticeLead)); {
+		switch near := !s.surely().Before(s.noticeEnd().Add(-c.NoticeLead)); {
 		case near && s.final() == channel.Notice:
 			return &step{metav1.ConditionFalse, v1alpha1.ReasonNotice, "stopped, because the publisher's notice ends at " + stamp(s.noticeEnd())}
 		case near:
@@ -226,6 +234,10 @@ func (s sight) report() *v1alpha1.Funds {
 	case s.seen.Final != nil && s.seen.Final.NoticeEnd != 0:
 		end := metav1.NewTime(s.noticeEnd())
 		f.NoticeEnd = &end
+		// Whoever reads this takes the notice for over once the channel was seen after its end.
+		if s.final() != channel.Ended && !f.SeenAt.Before(&end) {
+			f.SeenAt = metav1.NewTime(end.Add(-time.Second))
+		}
 	}
 	return f
 }

@@ -44,7 +44,7 @@ func deep(s Seen) Seen {
 	s.Confirmed = s.State
 	if s.NoticeEnd != 0 {
 		final := s.State
-		s.Final = &final
+		s.Final, s.FinalTime = &final, s.Time
 	}
 	return s
 }
@@ -108,6 +108,22 @@ func TestFund(t *testing.T) {
 		"the notice ended for good, and it was closed just now": {
 			with: closing, but: func(s *Seen) { s.Final = &channel.State{SpentUntil: 1, NoticeEnd: 1} }, want: want{"False", notice},
 		},
+		"the notice ended by the newest block's word alone": {with: func(s *sight) {
+			noticeIn(s, time.Hour)
+			s.seen.Time, s.funded = s.now.Add(2*time.Hour), was("True", notice)
+		}, but: func(s *Seen) { s.FinalTime = time.Unix(1_000_000, 0) }, want: want{"Unknown", unseen}},
+		"the notice is about to end by the newest block's word alone": {with: func(s *sight) {
+			noticeIn(s, time.Hour)
+			s.seen.Time, s.funded = s.now.Add(59*time.Minute), was("True", notice)
+		}, but: func(s *Seen) { s.FinalTime = time.Unix(1_000_000, 0) }, want: want{"True", notice}},
+		"the notice ended by our clock alone, which may have jumped": {with: func(s *sight) {
+			noticeIn(s, time.Hour)
+			s.now, s.funded = s.now.Add(2*time.Hour), was("True", notice)
+		}, want: want{"Unknown", unseen}},
+		"the notice is about to end, and our clock is behind": {with: func(s *sight) {
+			noticeIn(s, time.Minute)
+			s.now = s.now.Add(-time.Hour)
+		}, want: want{"False", notice}},
 		"a deposit that may be taken back": {
 			with: func(s *sight) { s.owed = tariff.Units(10_000); s.seen.Deposited = tariff.Units(30_000) },
 			but:  func(s *Seen) { s.Confirmed.Deposited = tariff.Units(10_000) }, want: want{"False", out},
@@ -135,7 +151,7 @@ func TestFund(t *testing.T) {
 		"notice":                            {func(s *sight) { noticeIn(s, time.Hour) }, want{"True", notice}, nil},
 		"notice, and exhausted":             {func(s *sight) { noticeIn(s, time.Hour); s.owed = tariff.Units(10_000) }, want{"False", out}, nil},
 		"notice about to end":               {func(s *sight) { noticeIn(s, 5*time.Minute) }, want{"False", notice}, nil},
-		"notice ended":                      {func(s *sight) { noticeIn(s, 0) }, want{"False", notice}, nil},
+		"notice ended":                      {func(s *sight) { noticeIn(s, 0); s.seen.Time = s.now }, want{"False", notice}, nil},
 		"the chain's clock is ahead":        {func(s *sight) { noticeIn(s, time.Hour); s.seen.Time = s.now.Add(time.Hour) }, want{"False", notice}, nil},
 		"closed":                            {func(s *sight) { s.seen.NoticeEnd = closedForEver }, want{"False", closedNow}, nil},
 		"never seen":                        {func(s *sight) { s.seen = nil }, want{}, nil},
@@ -253,6 +269,19 @@ func TestReport(t *testing.T) {
 		"a deposit that may be taken back": {
 			func(s *sight) { s.seen.Deposited = tariff.Units(20_000) },
 			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Confirmed.Deposited = tariff.Units(10_000) },
+		},
+		"a notice that our clock takes for over, and the final block does not": {
+			func(s *sight) { s.seen.NoticeEnd, s.now = 1_000_100, s.now.Add(time.Hour) },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_099), NoticeEnd: at(1_000_100)}, nil,
+		},
+		"a notice that the newest block takes for over, and the final one does not": {
+			func(s *sight) { s.seen.NoticeEnd, s.seen.Time = 1_000_100, s.now.Add(time.Hour) },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_099), NoticeEnd: at(1_000_100)},
+			func(s *Seen) { s.FinalTime = time.Unix(1_000_000, 0) },
+		},
+		"a notice that is over": {
+			func(s *sight) { s.seen.NoticeEnd, s.seen.Time = 1_000_100, s.now.Add(time.Hour) },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_003_600), NoticeEnd: at(1_000_100)}, nil,
 		},
 		"open":              {func(*sight) {}, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, nil},
 		"notice":            {func(s *sight) { s.seen.NoticeEnd = 1_000_100 }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(1_000_100)}, nil},

@@ -62,6 +62,8 @@ type Seen struct {
 	Confirmed channel.State
 	// Final can't be taken back, and an app is torn down only by it. It is needed, and there, if another one hints at notice or closing.
 	Final *channel.State
+	// FinalTime is the final block's: only by it is a notice over. The newest block's time is the word of one endpoint, and clocks jump.
+	FinalTime time.Time
 	// Doubt says why Final was needed and could not be had. Then claims go on, and everything else counts as not seen.
 	Doubt error
 }

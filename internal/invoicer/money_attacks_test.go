@@ -76,7 +76,7 @@ func TestNoticeDoesNotOutrunTheNextClaim(t *testing.T) {
 func TestAChannelWithAnEndedNoticeFundsNothing(t *testing.T) {
 	for _, ago := range []time.Duration{0, time.Second, 365 * 24 * time.Hour} {
 		c, s := baseline()
-		s.seen.NoticeEnd = uint64(s.now.Add(-ago).Unix())
+		s.seen.NoticeEnd, s.seen.Time = uint64(s.now.Add(-ago).Unix()), s.now
 		s.deepen()
 		if f := c.fund(s); f == nil || f.status != metav1.ConditionFalse || f.reason != v1alpha1.ReasonNotice {
 			t.Errorf("ended %s ago: %+v", ago, f)
