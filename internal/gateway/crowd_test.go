@@ -314,7 +314,7 @@ func strange(ctx context.Context, i int, at string) error {
 	if i >= strangers {
 		var d net.Dialer
 		_, port, _ := strings.Cut(to.Addrs[0].String(), "/tcp/")
-		_, err := d.DialContext(ctx, "tcp", "127.0.0.1:"+port) //nolint:bodyclose // held
+		_, err := d.DialContext(ctx, "tcp", "127.0.0.1:"+port)
 		return err
 	}
 	conn, err := dialAs(ctx, to)

@@ -290,7 +290,7 @@ func closeAfter(next http.Handler) http.Handler {
 func parseAddr(s string) (peer.AddrInfo, error) {
 	a, err := multiaddr.NewMultiaddr(s)
 	if err != nil {
-		return peer.AddrInfo{}, fmt.Errorf("%.200q: %w: %.200s", s, ErrAddr, err)
+		return peer.AddrInfo{}, fmt.Errorf("%.200q: %w: %.200s", s, ErrAddr, err.Error())
 	}
 	info, err := peer.AddrInfoFromP2pAddr(a)
 	if err != nil || len(info.Addrs) == 0 {

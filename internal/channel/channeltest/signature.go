@@ -16,21 +16,21 @@ import (
 type Flaw uint8
 
 const (
-	// None: 65 bytes, a low s, v 27 or 28.
+	// None is 65 bytes, a low s, v 27 or 28.
 	None Flaw = iota
-	// HighS: the other signature that the same key and digest have.
+	// HighS is the other signature that the same key and digest have.
 	HighS
-	// Compact: 64 bytes, as in ERC-2098.
+	// Compact is 64 bytes, as in ERC-2098.
 	Compact
-	// Truncated: without its last byte's worth of s.
+	// Truncated is without its last byte's worth of s.
 	Truncated
-	// Long: a byte follows.
+	// Long has a byte more.
 	Long
-	// Empty: no bytes at all.
+	// Empty is no bytes at all.
 	Empty
-	// LowV: v is 0 or 1.
+	// LowV has a v of 0 or 1.
 	LowV
-	// Flipped: one bit of r is another.
+	// Flipped has one bit of r changed.
 	Flipped
 	// Flaws is how many there are.
 	Flaws

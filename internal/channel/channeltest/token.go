@@ -14,11 +14,11 @@ import (
 type Answer uint8
 
 const (
-	// Yes: moves the money and returns true, as the standard says.
+	// Yes moves the money and returns true, as the standard says.
 	Yes Answer = iota
-	// Nothing: moves the money and returns no data.
+	// Nothing moves the money and returns no data.
 	Nothing
-	// No: moves nothing and returns false.
+	// No moves nothing and returns false.
 	No
 )
 
