@@ -170,14 +170,18 @@ func (i *Installer) values(c Contracts) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var rpc []any // as a file of values would have it
+	for _, url := range i.ClusterRPC {
+		rpc = append(rpc, url)
+	}
 	return map[string]any{
 		"image": i.Image,
 		"provider": map[string]any{
 			"address": strings.ToLower(provider.Hex()), "gasKeySecret": gasKeySecret,
 		},
 		"chain": map[string]any{
-			"rpc": i.ClusterRPC, "id": i.ChainID, "channels": c.Channels.Hex(), "token": c.Token.Hex(), "cidr": i.NodeIP + "/32",
-			// One node that takes nothing back: what it says is final, and nobody waits for it.
+			"rpc": rpc, "id": i.ChainID, "channels": c.Channels.Hex(), "token": c.Token.Hex(), "cidr": i.NodeIP + "/32",
+			// One node behind them all, which takes nothing back: what most say is final, and nobody waits for it.
 			"confirmations": 0, "finalAfter": 1,
 		},
 		"tee":       map[string]any{"simulatorSecret": simulatorSecret},

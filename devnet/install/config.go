@@ -25,8 +25,10 @@ const Namespace = "apocryph-system"
 type Config struct {
 	// State is the devnet's folder on this machine, Chart the chart's, Images the layout with the apps' images, Bin the programs'.
 	State, Chart, Images, Bin string
-	// Kubeconfig reaches the cluster from this machine, RPC the chain, ClusterRPC the chain from pods.
-	Kubeconfig, RPC, ClusterRPC string
+	// Kubeconfig reaches the cluster from this machine, RPC the chain.
+	Kubeconfig, RPC string
+	// ClusterRPC are endpoints of the chain from pods.
+	ClusterRPC []string
 	// NodeIP is the address of the Kubernetes node, APINodePort the API server's port there.
 	NodeIP      string
 	APINodePort int

@@ -20,6 +20,7 @@ const (
 	Name        = "devnet"
 	APIPort     = 6443
 	ChainPort   = 8545
+	WeatherPort = 8546  // the chain once more, as the provider sees it
 	FacadePort  = 30080 // node port of the facade
 	GatewayPort = 30400 // node port of the gateway
 	DNSAddress  = "10.96.0.10"

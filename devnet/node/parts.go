@@ -19,7 +19,9 @@ func Parts(c Config) []sandbox.Part {
 	}
 	return []sandbox.Part{
 		{Name: "etcd", Args: []string{"cluster", "etcd", "--data-dir=/run/etcd"}, Ready: "tcp:127.0.0.1:2379"},
-		{Name: "chain", Args: []string{"chain", fmt.Sprintf("--listen=0.0.0.0:%d", ChainPort), fmt.Sprintf("--chain-id=%d", c.ChainID)}, Ready: fmt.Sprintf("tcp:127.0.0.1:%d", ChainPort)},
+		{Name: "chain", Args: []string{"chain", fmt.Sprintf("--listen=0.0.0.0:%d", ChainPort), fmt.Sprintf("--chain-id=%d", c.ChainID),
+			fmt.Sprintf("--weather-listen=0.0.0.0:%d", WeatherPort), "--weather=" + sandbox.StateDir + "/weather.json"},
+			Ready: fmt.Sprintf("tcp:127.0.0.1:%d", WeatherPort), Once: true},
 		{Name: "containerd", Args: []string{"containerd", "--config=" + c.EtcDir + "/containerd.toml"}, Ready: "unix:/run/containerd/containerd.sock"},
 		{Name: "kube-apiserver", Args: apiServer(c), After: []string{"etcd"}, Ready: api},
 		{Name: "kube-controller-manager", Args: slices.Concat([]string{"cluster", "kube-controller-manager"}, auth("kube-controller-manager"), controllers(c)), After: []string{"kube-apiserver"}, Ready: "tcp:127.0.0.1:10257"},

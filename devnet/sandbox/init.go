@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/apocryph/apocryph/devnet/disk"
 )
 
 // configFD is where the supervisor hands over the spec.
@@ -87,6 +90,15 @@ func mountAll(spec Spec) error {
 	}
 	if err := mountVar(spec.Volumes); err != nil {
 		return err
+	}
+	for i, d := range spec.Disks {
+		if err := os.MkdirAll(d.Dir, 0o755); err != nil {
+			return err
+		}
+		// Beside the volumes, where leftovers are looked for.
+		if err := disk.Mount(context.Background(), filepath.Join(spec.Volumes, fmt.Sprintf("disk%d.ext4", i)), d.Dir, d.Size); err != nil {
+			return err
+		}
 	}
 	// So that mounts which one part makes are seen in the namespaces that other parts make.
 	return mount("", "/", "", unix.MS_REC|unix.MS_SHARED)

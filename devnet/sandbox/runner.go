@@ -18,8 +18,12 @@ import (
 	"time"
 )
 
-// probeInterval is how often a starting part is asked whether it is ready.
-const probeInterval = 50 * time.Millisecond
+const (
+	// probeInterval is how often a starting part is asked whether it is ready.
+	probeInterval = 50 * time.Millisecond
+	// restartDelay is how long a part that ended stays down, so that one that ends at once does not keep the machine busy.
+	restartDelay = time.Second
+)
 
 // runner starts parts in order and keeps their status.
 type runner struct {
@@ -68,12 +72,17 @@ func checkOrder(parts []Part) error {
 	return nil
 }
 
-// bringUp waits for the parts before part i, starts it and waits until it answers.
+// bringUp waits for the parts before part i and launches it.
 func (r *runner) bringUp(i int) {
-	p := r.parts[i]
-	for _, name := range p.After {
+	for _, name := range r.parts[i].After {
 		<-r.ready[slices.IndexFunc(r.parts, func(q Part) bool { return q.Name == name })]
 	}
+	r.launch(i)
+}
+
+// launch starts part i and waits until it answers.
+func (r *runner) launch(i int) {
+	p := r.parts[i]
 	if err := r.start(i); err != nil {
 		r.log.Error("part did not start", "part", p.Name, "err", err)
 		r.update(func() {
@@ -82,25 +91,29 @@ func (r *runner) bringUp(i int) {
 		})
 		return
 	}
+	started := r.part(i).Started
 	for !answers(p) {
-		if r.phase(i) == Ended {
-			return
+		if now := r.part(i); now.Phase != Starting || now.Started != started {
+			return // it ended, and may have been launched again
 		}
 		time.Sleep(probeInterval)
 	}
 	r.update(func() {
 		s := &r.status.Parts[i]
-		if s.Phase == Starting {
-			s.Phase, s.Ready = Ready, time.Now()
+		if s.Phase != Starting || s.Started != started {
+			return
+		}
+		if s.Ready.IsZero() {
 			close(r.ready[i])
 		}
+		s.Phase, s.Ready = Ready, time.Now()
 	})
 }
 
-func (r *runner) phase(i int) Phase {
+func (r *runner) part(i int) PartStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.status.Parts[i].Phase
+	return r.status.Parts[i]
 }
 
 func (r *runner) start(i int) error {
@@ -128,7 +141,7 @@ func (r *runner) start(i int) error {
 	}
 	r.pids[proc.Pid] = i
 	s := &r.status.Parts[i]
-	s.Phase, s.Started = Starting, time.Now()
+	s.Phase, s.Started, s.PID = Starting, time.Now(), proc.Pid
 	return r.save()
 }
 
@@ -141,15 +154,22 @@ func (r *runner) ended(pid int, status syscall.WaitStatus) {
 		}
 		delete(r.pids, pid)
 		s := &r.status.Parts[i]
-		s.Phase, s.Ended = Ended, time.Now()
+		s.Phase, s.Ended, s.PID = Ended, time.Now(), 0
 		if status.Signaled() {
 			s.Exit = status.Signal().String()
 		} else {
 			s.Exit = fmt.Sprintf("exit status %d", status.ExitStatus())
 		}
 		r.log.Error("part ended", "part", s.Name, "exit", s.Exit)
+		if again(r.parts[i], *s) {
+			s.Phase, s.Restarts = Waiting, s.Restarts+1
+			time.AfterFunc(restartDelay, func() { r.launch(i) })
+		}
 	})
 }
+
+// again says whether a part that ended is started again.
+func again(p Part, s PartStatus) bool { return !p.Once && !s.Ready.IsZero() }
 
 // update changes the status and stores it.
 func (r *runner) update(change func()) {

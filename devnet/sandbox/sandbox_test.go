@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -27,6 +28,27 @@ func TestPartsStartAfterThoseBeforeThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if err := checkOrder(test.parts); (err == nil) != test.ok {
 				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestAPartIsStartedAgain(t *testing.T) {
+	up := PartStatus{Ready: time.Unix(1, 0)}
+	tests := map[string]struct {
+		part   Part
+		status PartStatus
+		want   bool
+	}{
+		"after it was ready":                       {Part{}, up, true},
+		"not if it never was, so that one sees":    {Part{}, PartStatus{}, false},
+		"not if its state was in its own memory":   {Part{Once: true}, up, false},
+		"nor if it never was ready and keeps none": {Part{Once: true}, PartStatus{}, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := again(test.part, test.status); got != test.want {
+				t.Errorf("%v, want %v", got, test.want)
 			}
 		})
 	}

@@ -5,8 +5,8 @@
 //
 // Two processes hold it up. The supervisor stays on the machine's side: it makes cgroups and the one link between the two networks,
 // and forwards a few loopback ports. Init is process 1 on the inside: it mounts, starts the parts in order and reaps. Init dies
-// with the supervisor, and everything dies with init. A part that ends is reported, never restarted: a devnet that heals itself
-// hides the bug that somebody runs it to find.
+// with the supervisor, and everything dies with init. A part that ends before it was ever ready is reported and stays down. Later ends
+// are counted in the status, and the part is started again as a machine's init would do it, unless its state is gone with it.
 package sandbox
 
 import (
@@ -52,8 +52,18 @@ type Spec struct {
 	Volumes string `json:"volumes"`
 	// Rules is a file of nftables rules on the inside, loaded before any part starts. It may be empty.
 	Rules string `json:"rules,omitempty"`
+	// Disks are mounted on the inside before any part starts.
+	Disks []Disk `json:"disks"`
 	// Parts are started as soon as those they wait for are ready.
 	Parts []Part `json:"parts"`
+}
+
+// Disk is a file system of its own, so that it can be full while the machine's is not.
+type Disk struct {
+	// Dir is where it is mounted.
+	Dir string `json:"dir"`
+	// Size in bytes; what is not used takes no room.
+	Size int64 `json:"size"`
 }
 
 // Forward leads from a port of the machine's 127.0.0.1 to a port of the sandbox's address.
@@ -74,6 +84,8 @@ type Part struct {
 	Ready string `json:"ready,omitempty"`
 	// ReadyAs is a client certificate for a URL of Ready: its path and the key's, without .crt and .key.
 	ReadyAs string `json:"readyAs,omitempty"`
+	// Once parts keep their state in memory: when one ends, there is nothing to start again.
+	Once bool `json:"once,omitempty"`
 }
 
 // Phase is how far a part got.
@@ -94,8 +106,12 @@ type PartStatus struct {
 	Started time.Time `json:"started,omitzero"`
 	Ready   time.Time `json:"ready,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
-	// Exit says how it ended.
+	// Exit says how it ended, or ended last if it was started again.
 	Exit string `json:"exit,omitempty"`
+	// PID is its process on the inside.
+	PID int `json:"pid,omitempty"`
+	// Restarts is how often it was started again.
+	Restarts int `json:"restarts,omitempty"`
 }
 
 // Status is what init reports in status.json.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -177,18 +178,66 @@ func InitPID(state string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return 0, err
-	}
-	for _, file := range children {
-		list, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		for _, child := range strings.Fields(string(list)) {
-			return strconv.Atoi(child)
-		}
+	for _, child := range childrenOf(pid) {
+		return child, nil
 	}
 	return 0, errors.New("the devnet has no init process")
+}
+
+// Kill ends a part as kill -9 does.
+func Kill(state, part string) error {
+	status, err := ReadStatus(state)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(status.Parts, func(p PartStatus) bool { return p.Name == part })
+	if at < 0 || status.Parts[at].PID == 0 {
+		return fmt.Errorf("%s does not run", part)
+	}
+	initPID, err := InitPID(state)
+	if err != nil {
+		return err
+	}
+	for _, pid := range childrenOf(initPID) {
+		if insidePID(pid) == status.Parts[at].PID {
+			return syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	return fmt.Errorf("%s has ended", part)
+}
+
+func childrenOf(pid int) []int {
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return nil
+	}
+	var out []int
+	for _, file := range lists {
+		list, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread ended
+		}
+		for _, field := range strings.Fields(string(list)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				out = append(out, child)
+			}
+		}
+	}
+	return out
+}
+
+// insidePID is what a process is called in the innermost of its PID namespaces; 0 if it ended.
+func insidePID(pid int) int {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(content)) {
+		if names, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			fields := strings.Fields(names)
+			inside, _ := strconv.Atoi(fields[len(fields)-1])
+			return inside
+		}
+	}
+	return 0
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package volume provides persistent volumes on one machine whose sizes are enforced: each is an ext4 file system in a sparse file
-// on a loop device. The device is detached by the kernel with the last mount, so nothing outlives the mount namespace.
+// Package volume provides persistent volumes on one machine whose sizes are enforced: each is a disk (package disk) of its own.
 package volume
 
 import (
@@ -9,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
+
+	"github.com/apocryph/apocryph/devnet/disk"
 )
 
 // Name is what storage classes call this provisioner.
@@ -82,26 +82,8 @@ func (p *Provisioner) create(ctx context.Context, name string, size int64) error
 	if err := os.MkdirAll(p.mountPoint(name), 0o700); err != nil {
 		return err
 	}
-	f, err := os.Create(p.file(name))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	if err := f.Truncate(size); err != nil {
-		return fmt.Errorf("sizing %s: %w", name, err)
-	}
-	// No blocks are kept for root: what was paid for can be used.
-	out, err := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard", p.file(name)).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("formatting %s: %w: %s", name, err, out)
-	}
-	loop, err := attach(f)
-	if err != nil {
-		return fmt.Errorf("attaching %s: %w", name, err)
-	}
-	defer func() { _ = loop.Close() }() // the mount holds the device from now on
-	if err := unix.Mount(loop.Name(), p.mountPoint(name), "ext4", unix.MS_NODEV|unix.MS_NOSUID, ""); err != nil {
-		return fmt.Errorf("mounting %s: %w", name, err)
+	if err := disk.Mount(ctx, p.file(name), p.mountPoint(name), size); err != nil {
+		return fmt.Errorf("making %s: %w", name, err)
 	}
 	// Programs take a folder with anything in it for one that is theirs already.
 	return os.Remove(filepath.Join(p.mountPoint(name), "lost+found"))
@@ -119,33 +101,4 @@ func (p *Provisioner) remove(name string) error {
 		}
 	}
 	return nil
-}
-
-// attach connects a file to a free loop device that detaches itself when it is closed and no longer mounted.
-func attach(f *os.File) (*os.File, error) {
-	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = control.Close() }()
-	for {
-		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
-		if err != nil {
-			return nil, fmt.Errorf("finding a loop device: %w", err)
-		}
-		dev, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), os.O_RDWR, 0)
-		if err != nil {
-			return nil, err
-		}
-		config := unix.LoopConfig{Fd: uint32(f.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}}
-		copy(config.Info.File_name[:len(config.Info.File_name)-1], f.Name())
-		err = unix.IoctlLoopConfigure(int(dev.Fd()), &config)
-		if err == nil {
-			return dev, nil
-		}
-		_ = dev.Close()
-		if !errors.Is(err, unix.EBUSY) { // else somebody was faster
-			return nil, fmt.Errorf("configuring %s: %w", dev.Name(), err)
-		}
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
@@ -19,12 +20,16 @@ import (
 
 	"github.com/apocryph/apocryph/devnet/account"
 	"github.com/apocryph/apocryph/devnet/chain"
+	"github.com/apocryph/apocryph/devnet/weather"
 )
 
 type cli struct {
 	Listen  string        `help:"Endpoint of HTTP and WebSocket." default:"127.0.0.1:8545"`
 	ChainID uint64        `help:"Chain id." default:"1337"`
 	Period  time.Duration `help:"Longest time between two blocks." default:"1s"`
+
+	WeatherListen string `help:"Serve the same chain here too, at any path, each as good as the weather." placeholder:"ENDPOINT"`
+	Weather       string `help:"File with the weather (package weather)." placeholder:"FILE"`
 }
 
 func main() {
@@ -59,5 +64,17 @@ func (c *cli) run() error {
 		return err
 	}
 	log.Info("chain serves", "endpoint", c.Listen, "id", c.ChainID)
+	if c.WeatherListen != "" {
+		l, err := net.Listen("tcp", c.WeatherListen) //nolint:noctx // a numeric address does not wait
+		if err != nil {
+			return fmt.Errorf("serving the weather: %w", err)
+		}
+		server := &http.Server{
+			Handler:           &weather.Proxy{Chain: "http://" + net.JoinHostPort("127.0.0.1", portText), File: c.Weather, Log: log},
+			ReadHeaderTimeout: 5 * time.Second,
+		}
+		defer func() { _ = server.Close() }()
+		go func() { log.Info("weather ended", "err", server.Serve(l)) }()
+	}
 	return ch.Run(ctx)
 }

@@ -66,13 +66,24 @@ func (*statusCmd) Run(co checkout.Checkout) error {
 		return err
 	}
 	for _, p := range status.Parts {
-		fmt.Printf("%-24s %-9s %s\n", p.Name, p.Phase, p.Exit)
+		again := ""
+		if p.Restarts > 0 {
+			again = fmt.Sprintf("started again %d times, last after: ", p.Restarts)
+		}
+		fmt.Printf("%-24s %-9s %s%s\n", p.Name, p.Phase, again, p.Exit)
 	}
 	if p := status.Failed(); p != nil {
 		return fmt.Errorf("%s ended (%s), see %s", p.Name, p.Exit, filepath.Join(co.Logs(), p.Name+".log"))
 	}
 	return nil
 }
+
+// killCmd kills a part, for tests of what survives it.
+type killCmd struct {
+	Part string `arg:"" help:"The part's name, see status."`
+}
+
+func (c *killCmd) Run(co checkout.Checkout) error { return sandbox.Kill(co.State(), c.Part) }
 
 // buildCmd builds without starting anything.
 type buildCmd struct{}

@@ -60,7 +60,7 @@ func fill(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
 	}
 	config, err := json.Marshal(map[string]any{
 		"State": co.State(), "Chart": filepath.Join(co.Root, "deploy", "chart"), "Images": co.Images(), "Bin": co.Bin(),
-		"Kubeconfig": kubeconfig(co), "RPC": rpc(spec), "ClusterRPC": fmt.Sprintf("http://%s:%d", spec.NodeIP, node.ChainPort),
+		"Kubeconfig": kubeconfig(co), "RPC": rpc(spec), "ClusterRPC": clusterRPC(spec),
 		"ChainID": chainID, "Image": provider.Ref, "NodeIP": spec.NodeIP, "APINodePort": node.APIPort,
 		"FacadePort": spec.Port("facade"), "GatewayPort": spec.Port("gateway"),
 		"FacadeNodePort": node.FacadePort, "GatewayNodePort": node.GatewayPort,
@@ -78,3 +78,12 @@ func fill(ctx context.Context, co checkout.Checkout, b *builder.Builder) error {
 }
 
 func rpc(spec sandbox.Spec) string { return fmt.Sprintf("http://127.0.0.1:%d", spec.Port("chain")) }
+
+// clusterRPC is the chain as the provider's services see it: endpoints that can be made bad, one by one.
+func clusterRPC(spec sandbox.Spec) []string {
+	var urls []string
+	for _, name := range []string{"a", "b", "c"} {
+		urls = append(urls, fmt.Sprintf("http://%s:%d/%s", spec.NodeIP, node.WeatherPort, name))
+	}
+	return urls
+}

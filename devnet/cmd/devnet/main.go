@@ -23,6 +23,7 @@ type cli struct {
 	Build      buildCmd      `cmd:"" help:"Build the devnet's programs and images."`
 	Kubeconfig kubeconfigCmd `cmd:"" help:"Print the path of the administrator's kubeconfig."`
 	Faucet     faucetCmd     `cmd:"" help:"Give coins and test tokens to an address."`
+	Kill       killCmd       `cmd:"" help:"Kill one of the parts (-9); what a machine's init would start again is started again."`
 	Demo       demoCmd       `cmd:"" help:"Bring the devnet up, run the demo on it, and take it down."`
 	Supervise  superviseCmd  `cmd:"" hidden:""`
 	Init       initCmd       `cmd:"" hidden:""`

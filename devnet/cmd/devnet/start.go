@@ -86,6 +86,12 @@ func start(ctx context.Context, co checkout.Checkout) (*exec.Cmd, error) {
 	return supervise(ctx, co)
 }
 
+// The image store has a disk of its own: a full one must not be the machine's.
+const (
+	imageDir   = "/var/lib/apocryph"
+	imageBytes = 8 << 30
+)
+
 // newSpec chooses what is free on this machine.
 func newSpec(co checkout.Checkout) (sandbox.Spec, error) {
 	subnets := co.Subnets()
@@ -102,6 +108,7 @@ func newSpec(co checkout.Checkout) (sandbox.Spec, error) {
 		{Name: "chain", Node: node.ChainPort},
 		{Name: "api", Node: node.APIPort},
 		{Name: "gateway", Node: node.GatewayPort},
+		{Name: "weather", Node: node.WeatherPort},
 	}
 	base, err := sandbox.FreePorts(co.PortBase(), len(forwards))
 	if err != nil {
@@ -114,6 +121,7 @@ func newSpec(co checkout.Checkout) (sandbox.Spec, error) {
 		State: co.State(), Bin: co.Bin(), Hostname: node.Name, Cgroup: co.Cgroup(), Veth: co.Veth(),
 		HostIP: subnets[i].Host, NodeIP: subnets[i].Node, Forwards: forwards,
 		Volumes: "/var/lib/volumes" + co.Cgroup(),
+		Disks:   []sandbox.Disk{{Dir: imageDir, Size: imageBytes}},
 	}, nil
 }
 
