@@ -26,13 +26,25 @@ type Person struct {
 	Home  string
 	Shell []string
 
-	t *testing.T
+	t      *testing.T
+	images string
 }
 
 // NewPerson makes a publisher; with funds, the devnet's faucet fills their wallet. Images are found in the layouts, and the probe.
 func (d *Devnet) NewPerson(t *testing.T, funded bool, layouts ...string) *Person {
 	t.Helper()
-	p := &Person{Devnet: d, t: t, Home: t.TempDir()}
+	return d.person(t, funded, strings.Join(append(layouts, d.Env["APOCRYPH_IMAGES"], BuildProbe(t)), ","))
+}
+
+// Another makes another publisher, who has the same images.
+func (p *Person) Another(t *testing.T, funded bool) *Person {
+	t.Helper()
+	return p.person(t, funded, p.images)
+}
+
+func (d *Devnet) person(t *testing.T, funded bool, images string) *Person {
+	t.Helper()
+	p := &Person{Devnet: d, t: t, Home: t.TempDir(), images: images}
 	own := map[string]string{}
 	for k, v := range d.Env {
 		own[k] = v
@@ -41,7 +53,7 @@ func (d *Devnet) NewPerson(t *testing.T, funded bool, layouts ...string) *Person
 	own["APOCRYPH_WALLET"] = filepath.Join(p.Home, "wallet.json")
 	own["APOCRYPH_PASSPHRASE"] = "correct horse"
 	own["APOCRYPH_STATE"] = filepath.Join(p.Home, "state")
-	own["APOCRYPH_IMAGES"] = strings.Join(append(layouts, d.Env["APOCRYPH_IMAGES"], BuildProbe(t)), ",")
+	own["APOCRYPH_IMAGES"] = images
 	p.Shell = os.Environ()
 	for k, v := range own {
 		p.Shell = append(p.Shell, k+"="+v)

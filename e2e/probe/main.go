@@ -61,6 +61,7 @@ func main() {
 		})
 	}
 	mux.HandleFunc("POST /say", func(_ http.ResponseWriter, r *http.Request) { log.Println(r.FormValue("line")) })
+	keeping(mux)
 	mux.HandleFunc("POST /exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	for _, port := range strings.Fields(os.Getenv("PROBE_PORTS")) {
 		go func() { log.Println("probe:", serve(":"+port, mux)) }()
