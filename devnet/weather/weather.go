@@ -7,6 +7,7 @@ package weather
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,6 +105,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case Break:
 		hangUp(w)
 		return
+	case Lose, Lag, Skew, Ended, Closed, None, Swallow: // the chain is asked first
 	}
 	result, failure, err := p.ask(r, here, m)
 	switch {
@@ -137,13 +139,11 @@ func (p *Proxy) ask(r *http.Request, here Endpoint, m message) (result, failure 
 	chain := func(method string, params []json.RawMessage) (json.RawMessage, json.RawMessage, error) {
 		return p.call(r, method, params)
 	}
-	switch here.Mode {
-	case Lag:
+	switch {
+	case here.Mode == Lag:
 		return lagging{chain: chain, by: uint64(max(here.N, 0))}.call(m.Method, m.Params)
-	case Swallow:
-		if m.Method == "eth_sendRawTransaction" {
-			return swallowed(m.Params), nil, nil
-		}
+	case here.Mode == Swallow && m.Method == "eth_sendRawTransaction":
+		return swallowed(m.Params), nil, nil
 	}
 	result, failure, err = chain(m.Method, m.Params)
 	if err == nil && failure == nil {
@@ -152,7 +152,8 @@ func (p *Proxy) ask(r *http.Request, here Endpoint, m message) (result, failure 
 	return result, failure, err
 }
 
-var client = &http.Client{Timeout: 30 * time.Second}
+// callTime bounds a call to the chain itself.
+const callTime = 30 * time.Second
 
 // call asks the chain itself.
 func (p *Proxy) call(r *http.Request, method string, params []json.RawMessage) (result, failure json.RawMessage, err error) {
@@ -163,12 +164,14 @@ func (p *Proxy) call(r *http.Request, method string, params []json.RawMessage) (
 	if err != nil {
 		return nil, nil, err
 	}
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, p.Chain, bytes.NewReader(body))
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.Chain, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	res, err := client.Do(req)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -89,7 +89,7 @@ func TestWeather(t *testing.T) {
 			s := httptest.NewServer(p)
 			defer s.Close()
 			post := func(path string) (int, string) {
-				res, err := http.Post(s.URL+path, "application/json", strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":`+test.ask+`}`)) //nolint:noctx // ends with its server
+				res, err := http.Post(s.URL+path, "application/json", strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":`+test.ask+`}`))
 				if err != nil {
 					return 0, ""
 				}

@@ -5,6 +5,7 @@ package faults
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,9 @@ import (
 	"github.com/apocryph/apocryph/e2e/bed"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
+
+// errAnswer says that an app answers, and something else than it should.
+var errAnswer = errors.New("not what the app should say")
 
 // life is one run: an app of a publisher.
 type life struct {
@@ -55,6 +59,7 @@ func (l *life) do(ctx context.Context, at part, h habit) error {
 		return l.deploy(ctx, h, "2")
 	case stopping:
 		return l.stop(ctx, h)
+	case running:
 	}
 	return l.use(ctx, "used")
 }
@@ -85,8 +90,11 @@ func (l *life) use(ctx context.Context, line string) error {
 		var said struct{ Version, Kept string }
 		if l.kept != "" {
 			code, body, err := l.ask(ctx, http.MethodGet, "/kept")
-			if err != nil || code != http.StatusOK {
-				return fmt.Errorf("asking for what was kept: %d %s %v", code, body, err)
+			if err == nil && code != http.StatusOK {
+				err = errAnswer
+			}
+			if err != nil {
+				return fmt.Errorf("asking for what was kept: %d %s, %w", code, body, err)
 			}
 			if err := json.Unmarshal([]byte(body), &said); err != nil {
 				return err
@@ -100,8 +108,11 @@ func (l *life) use(ctx context.Context, line string) error {
 			return fmt.Errorf("version %q answers, want %q", said.Version, v)
 		}
 		code, body, err := l.ask(ctx, http.MethodPost, "/keep?line="+url.QueryEscape(line))
-		if err != nil || code != http.StatusOK || strings.TrimSpace(body) != `"ok"` {
-			return fmt.Errorf("keeping a line: %d %s %v", code, body, err)
+		if err == nil && (code != http.StatusOK || strings.TrimSpace(body) != `"ok"`) {
+			err = errAnswer
+		}
+		if err != nil {
+			return fmt.Errorf("keeping a line: %d %s, %w", code, body, err)
 		}
 		l.kept += line + "\n"
 		return nil

@@ -78,7 +78,7 @@ func (g *ground) strike(f fault) (heal func() error, err error) {
 	case service:
 		return nothing, g.killService(f.what)
 	case machine:
-		cmd := exec.Command(filepath.Join(g.Root, "build", "bin", "devnet"), "kill", f.what) //nolint:noctx // ends at once
+		cmd := exec.Command(filepath.Join(g.Root, "build", "bin", "devnet"), "kill", f.what)
 		cmd.Dir = g.Root
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -89,6 +89,7 @@ func (g *ground) strike(f fault) (heal func() error, err error) {
 		return g.clear, g.report(f)
 	case disk:
 		return g.fill()
+	case none:
 	}
 	return nothing, nil
 }
