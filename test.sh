@@ -48,8 +48,17 @@ e2e() {
   fi
   run "e2e: make demo" make --no-print-directory demo
   run "e2e: devnet up" build/bin/devnet up
-  run "e2e: go test" env APOCRYPH_E2E=1 go test -count=1 -timeout 20m ./e2e/...
+  # One package after the other: they share the devnet, and faults breaks it.
+  run "e2e: go test" env APOCRYPH_E2E=1 go test -count=1 -p 1 -timeout 40m ./e2e/...
   run "e2e: devnet down leaves nothing" build/bin/devnet down
+}
+
+# The fault matrix at length: RUNS runs, from SEED on.
+faults() {
+  run "faults: devnet up" build/bin/devnet up
+  run "faults: ${RUNS:-1000} runs" env APOCRYPH_E2E=1 APOCRYPH_FAULT_RUNS="${RUNS:-1000}" APOCRYPH_FAULT_SEED="${SEED:-1}" \
+    go test -count=1 -timeout 12h -run TestFaults ./e2e/faults
+  run "faults: devnet down leaves nothing" build/bin/devnet down
 }
 
 # Every fuzz target there is, FUZZ executions each. With FUZZ=0 it only counts them.
@@ -89,6 +98,7 @@ vulnerabilities() {
 case ${1:-all} in
   all) go_tests; devnet_unit; contracts; e2e ;;
   e2e) e2e ;;
+  faults) faults ;;
   fuzz) fuzz ;;
   vulnerabilities) vulnerabilities ;;
   *) echo "test.sh: unknown part $1" >&2; exit 2 ;;
