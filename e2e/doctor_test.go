@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +58,16 @@ func TestTheDoctorSees(t *testing.T) {
 			d.broken(t, test.check, test.says)
 		})
 	}
+	t.Run("a cluster that ignores hostUsers", func(t *testing.T) {
+		d.hostUsers(t)
+		bed.Eventually(t, "the policy is in force", func() error {
+			if got, _ := d.ask(t, "--quiet", "--only=UserNamespaces"); got["UserNamespaces"].Result == "ok" {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		d.broken(t, "UserNamespaces", "machine's own")
+	})
 	t.Run("an image store that is not where kubelet is sent", func(t *testing.T) {
 		d.broken(t, "ImagePath", "nothing answers", "--image-prefix=localhost:5999")
 	})

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/crypto"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -126,6 +127,39 @@ func (d doctor) withPolicy(t *testing.T, name string, edit func(*networkingv1.Ne
 			t.Errorf("restoring policy %s: %v", name, err)
 		}
 	})
+}
+
+// hostUsers has every pod of the probes' namespace run in the machine's user namespace, whatever it asks for.
+func (d doctor) hostUsers(t *testing.T) {
+	t.Helper()
+	name := metav1.ObjectMeta{Name: "e2e-host-users"}
+	fail, never := admissionv1.Fail, admissionv1.NeverReinvocationPolicy
+	for _, o := range []client.Object{
+		&admissionv1.MutatingAdmissionPolicy{ObjectMeta: name, Spec: admissionv1.MutatingAdmissionPolicySpec{
+			FailurePolicy: &fail, ReinvocationPolicy: never,
+			MatchConstraints: &admissionv1.MatchResources{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: probesNamespace}},
+				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Create},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				}}},
+			},
+			Mutations: []admissionv1.Mutation{{
+				PatchType:          admissionv1.PatchTypeApplyConfiguration,
+				ApplyConfiguration: &admissionv1.ApplyConfiguration{Expression: "Object{spec: Object.spec{hostUsers: true}}"},
+			}},
+		}},
+		&admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: name, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name.Name}},
+	} {
+		if err := d.Kube.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := d.Kube.Delete(context.WithoutCancel(t.Context()), o); err != nil {
+				t.Errorf("restoring: %v", err)
+			}
+		})
+	}
 }
 
 // looseVolume makes one volume of the class loose: a plain folder of the machine, as hostPath provisioners give them.

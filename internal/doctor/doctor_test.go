@@ -289,3 +289,27 @@ func TestChecksAreComplete(t *testing.T) {
 		seen[k.Name] = true
 	}
 }
+
+// The rules that let a new pod out run behind the pod: who does not answer at first is asked again, and not for ever.
+func TestWhoDoesNotAnswerIsAskedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		after int
+		want  Result
+	}{"at once": {0, OK}, "at the last try": {asks - 1, OK}, "too late": {asks, Unseen}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c *Config) { c.RPC = c.RPC[:1] })
+			w.d.parts.Wait = func(context.Context, time.Duration) error { return nil }
+			honest, tries := w.evidence, 0
+			w.evidence = func(nonce []byte) ([]byte, error) {
+				if tries++; tries <= test.after {
+					return fails(connect.CodeUnavailable)(nonce)
+				}
+				return honest(nonce)
+			}
+			got := w.examine("TEE")["TEE"].Result
+			if (got == Unseen) != (test.want == Unseen) {
+				t.Errorf("%s after %d tries", got, tries)
+			}
+		})
+	}
+}

@@ -56,7 +56,7 @@ func (l Lease) Hold(ctx context.Context, do func(context.Context)) error {
 	defer patience.Stop()
 	select {
 	case held := <-ours:
-		do(held)
+		do(held) //nolint:contextcheck // it ends when the lease does, and is made of ctx
 	case <-patience.C:
 		err = ErrHeld
 	case <-ended:

@@ -155,7 +155,7 @@ func (d *Doctor) Run(ctx context.Context, r Rhythm) error {
 			err = d.Tell(ctx, found)
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop
 		}
 		if err != nil {
 			d.parts.Log.WarnContext(ctx, "the run came to nothing", "error", err)
@@ -164,7 +164,7 @@ func (d *Doctor) Run(ctx context.Context, r Rhythm) error {
 			due = d.parts.Now().Add(r.next(found))
 		}
 		if d.parts.Wait(ctx, r.Every) != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop
 		}
 	}
 }

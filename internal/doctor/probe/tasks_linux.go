@@ -25,7 +25,7 @@ func fork() (int, error) {
 func reap(pid int) {
 	var status syscall.WaitStatus
 	for {
-		if _, err := syscall.Wait4(pid, &status, 0, nil); err != syscall.EINTR { //nolint:errorlint // Wait4 returns bare numbers
+		if _, err := syscall.Wait4(pid, &status, 0, nil); err != syscall.EINTR {
 			return
 		}
 	}
