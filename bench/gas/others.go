@@ -72,7 +72,7 @@ func (e *entry) openWithPermit(t channel.Terms, amount *big.Int, p channels.Perm
 }
 
 func (e *entry) openFor(t channel.Terms, amount *big.Int, signature []byte, p channels.Permit) call {
-	return call{&e.at, e.pack("openFor", terms(t), amount, big.NewInt(never.Unix()), signature, p)}
+	return call{&e.at, e.pack("openFor", terms(t), amount, big.NewInt(never().Unix()), signature, p)}
 }
 
 // slots keeps the terms of all channels, in three slots each.
@@ -134,7 +134,7 @@ func (c *clones) channelOf(t channel.Terms) *common.Address {
 }
 
 func (c *clones) deposit(t channel.Terms, amount *big.Int) call {
-	return call{&t.Token, coin.PackTransfer(*c.channelOf(t), amount)}
+	return call{&t.Token, coin().PackTransfer(*c.channelOf(t), amount)}
 }
 
 func (c *clones) claim(v voucher) call {
@@ -194,7 +194,7 @@ func (a *apart) channelOf(t channel.Terms) *common.Address {
 }
 
 func (a *apart) deposit(t channel.Terms, amount *big.Int) call {
-	return call{&t.Token, coin.PackTransfer(*a.channelOf(t), amount)}
+	return call{&t.Token, coin().PackTransfer(*a.channelOf(t), amount)}
 }
 
 func (a *apart) claim(v voucher) call {

@@ -20,7 +20,7 @@ type ours struct {
 }
 
 // hub encodes calls of the contract.
-var hub = channels.NewChannels()
+func hub() *channels.Channels { return channels.NewChannels() }
 
 func (o *ours) deploy(ctx context.Context, w *world) (uint64, error) {
 	r, err := w.send(ctx, w.relayer, call{data: common.FromHex(o.bin)})
@@ -34,23 +34,23 @@ func (o *ours) deploy(ctx context.Context, w *world) (uint64, error) {
 func (o *ours) domain() eip712.Domain { return eip712.Domain{ChainID: chainID, Contract: o.at} }
 
 func (o *ours) open(t channel.Terms, amount *big.Int) call {
-	return call{&o.at, hub.PackOpen(terms(t), amount)}
+	return call{&o.at, hub().PackOpen(terms(t), amount)}
 }
 
 func (o *ours) openWithPermit(t channel.Terms, amount *big.Int, p channels.Permit) call {
-	return call{&o.at, hub.PackOpenWithPermit(terms(t), amount, p)}
+	return call{&o.at, hub().PackOpenWithPermit(terms(t), amount, p)}
 }
 
 func (o *ours) openFor(t channel.Terms, amount *big.Int, signature []byte, p channels.Permit) call {
-	return call{&o.at, hub.PackOpenFor(terms(t), amount, big.NewInt(never.Unix()), signature, p)}
+	return call{&o.at, hub().PackOpenFor(terms(t), amount, big.NewInt(never().Unix()), signature, p)}
 }
 
 func (o *ours) deposit(t channel.Terms, amount *big.Int) call {
-	return call{&o.at, hub.PackDeposit(terms(t), amount)}
+	return call{&o.at, hub().PackDeposit(terms(t), amount)}
 }
 
 func (o *ours) claim(v voucher) call {
-	return call{&o.at, hub.PackClaim(payment(v.terms), item(v))}
+	return call{&o.at, hub().PackClaim(payment(v.terms), item(v))}
 }
 
 func (o *ours) claimBatch(vs []voucher) call {
@@ -58,15 +58,15 @@ func (o *ours) claimBatch(vs []voucher) call {
 	for _, v := range vs {
 		items = append(items, item(v))
 	}
-	return call{&o.at, hub.PackClaimBatch(payment(vs[0].terms), items)}
+	return call{&o.at, hub().PackClaimBatch(payment(vs[0].terms), items)}
 }
 
-func (o *ours) notice(t channel.Terms) call   { return call{&o.at, hub.PackNotice(terms(t))} }
-func (o *ours) withdraw(t channel.Terms) call { return call{&o.at, hub.PackWithdraw(terms(t))} }
-func (o *ours) close(t channel.Terms) call    { return call{&o.at, hub.PackClose(terms(t))} }
+func (o *ours) notice(t channel.Terms) call   { return call{&o.at, hub().PackNotice(terms(t))} }
+func (o *ours) withdraw(t channel.Terms) call { return call{&o.at, hub().PackWithdraw(terms(t))} }
+func (o *ours) close(t channel.Terms) call    { return call{&o.at, hub().PackClose(terms(t))} }
 
 func (o *ours) release(v voucher) call {
-	return call{&o.at, hub.PackRelease(terms(v.terms), v.total.Big(), v.signature)}
+	return call{&o.at, hub().PackRelease(terms(v.terms), v.total.Big(), v.signature)}
 }
 
 func number(n uint64) *big.Int { return new(big.Int).SetUint64(n) }

@@ -121,14 +121,14 @@ func (m *meter) opening() {
 	m.do("", m.publisher, m.design.deposit(t, deposit()), 1)
 	m.do(rowDeposit, m.publisher, m.design.deposit(t, deposit()), 1)
 
-	m.do("", m.publisher, call{&m.token, coin.PackApprove(hub, new(big.Int))}, 1)
+	m.do("", m.publisher, call{&m.token, coin().PackApprove(hub, new(big.Int))}, 1)
 	for nonce, row := range []string{"", rowPermit} {
 		m.do(row, m.publisher, m.design.openWithPermit(m.fresh(0), deposit(), m.permit(nonce)), 1)
 	}
 	t = m.fresh(0)
-	sig, err := m.sign(channel.Opening{Terms: t, Amount: tariff.Units(firstDeposit), Deadline: never}, m.publisher)
+	sig, err := m.sign(channel.Opening{Terms: t, Amount: tariff.Units(firstDeposit), Deadline: never()}, m.publisher)
 	m.do(rowGasless, m.relayer, m.design.openFor(t, deposit(), m.signed(voucher{signature: sig}, err).signature, m.permit(2)), 1)
-	m.do("", m.publisher, call{&m.token, coin.PackApprove(hub, math.MaxBig256)}, 1)
+	m.do("", m.publisher, call{&m.token, coin().PackApprove(hub, math.MaxBig256)}, 1)
 }
 
 // claims measures the second claim on a channel: there are many to one first.
@@ -187,11 +187,11 @@ func (m *meter) permit(nonce int) channels.Permit {
 	content := crypto.Keccak256(
 		crypto.Keccak256([]byte("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")),
 		eip712.Address(address(m.publisher)), eip712.Address(m.design.domain().Contract), eip712.Uint(deposit()),
-		eip712.Uint64(uint64(nonce)), eip712.Uint64(uint64(never.Unix())))
+		eip712.Uint64(uint64(nonce)), eip712.Uint64(uint64(never().Unix())))
 	sig, err := eip712.Sign(crypto.Keccak256Hash([]byte{0x19, 1}, domain, content), m.publisher)
 	if err != nil {
 		m.signed(voucher{}, err)
 		return channels.Permit{}
 	}
-	return channels.Permit{Deadline: big.NewInt(never.Unix()), V: sig[64], R: common.Hash(sig[:32]), S: common.Hash(sig[32:64])}
+	return channels.Permit{Deadline: big.NewInt(never().Unix()), V: sig[64], R: common.Hash(sig[:32]), S: common.Hash(sig[32:64])}
 }

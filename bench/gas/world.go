@@ -29,10 +29,10 @@ const (
 )
 
 // never is a deadline that does not pass.
-var never = time.Unix(1<<33, 0)
+func never() time.Time { return time.Unix(1<<33, 0) }
 
 // coin encodes calls of the token.
-var coin = token.NewTestToken()
+func coin() *token.TestToken { return token.NewTestToken() }
 
 // world is a chain with a token and one design deployed, and everybody who uses it. Whoever can be paid already has some of the token: a
 // first balance is a new slot of the token's, which has nothing to do with channels.
@@ -107,11 +107,11 @@ func (w *world) furnish(ctx context.Context) error {
 	}
 	some := big.NewInt(1_000_000_000_000)
 	for _, a := range append([]common.Address{address(w.publisher), address(w.provider), w.design.domain().Contract}, w.payees...) {
-		if _, err := w.send(ctx, w.relayer, call{&w.token, coin.PackMint(a, some)}); err != nil {
+		if _, err := w.send(ctx, w.relayer, call{&w.token, coin().PackMint(a, some)}); err != nil {
 			return err
 		}
 	}
-	_, err = w.send(ctx, w.publisher, call{&w.token, coin.PackApprove(w.design.domain().Contract, math.MaxBig256)})
+	_, err = w.send(ctx, w.publisher, call{&w.token, coin().PackApprove(w.design.domain().Contract, math.MaxBig256)})
 	return err
 }
 
