@@ -53,6 +53,11 @@ e2e() {
   run "e2e: devnet down leaves nothing" build/bin/devnet down
 }
 
+# From the version before this one to this one, under a running app, and to the end; on a devnet of its own.
+upgrade() {
+  run "upgrade from ${APOCRYPH_UPGRADE_FROM:-HEAD~1}" env APOCRYPH_E2E=1 APOCRYPH_UPGRADE=1 go test -count=1 -v -timeout 40m ./e2e/upgrade
+}
+
 # The fault matrix at length: RUNS runs, from SEED on.
 faults() {
   run "faults: devnet up" build/bin/devnet up
@@ -100,6 +105,7 @@ case ${1:-all} in
   e2e) e2e ;;
   faults) faults ;;
   fuzz) fuzz ;;
+  upgrade) upgrade ;;
   vulnerabilities) vulnerabilities ;;
   *) echo "test.sh: unknown part $1" >&2; exit 2 ;;
 esac

@@ -125,6 +125,7 @@ func (i *Installer) chart(ctx context.Context, c Contracts) error {
 	}
 	upgrade := action.NewUpgrade(config)
 	upgrade.Namespace = Namespace
+	upgrade.TakeOwnership = true // of kinds that an older chart brought without saying whose they are
 	upgrade.WaitStrategy, upgrade.Timeout = kube.StatusWatcherStrategy, readyLimit
 	_, err = upgrade.RunWithContext(ctx, release, ch, values)
 	return explain("upgrading the chart", err)
