@@ -42,10 +42,12 @@ build: ## Build the two binaries.
 test: ## Run everything that this machine allows: Go with the race detector, contracts, CLI scripts, end to end.
 	@./test.sh
 
-test-long: ## What takes hours: the contracts' invariants over 1,000,000 calls, fuzz tests of 10,000 runs, the model over 250,000 steps, 1,000 runs with faults.
+test-long: ## What takes hours: invariants over 1,000,000 calls, fuzz targets of 1,000,000 runs, the model over 250,000 steps, 1,000 runs with faults, an upgrade.
 	FOUNDRY_PROFILE=long contracts/test.sh
 	APOCRYPH_MODEL_STEPS=250000 go test -count=1 -timeout 3h ./internal/channel/channeltest
+	APOCRYPH_CHAIN_RUNS=500 go test -count=1 -timeout 3h ./internal/evm
 	@./test.sh fuzz
+	@./test.sh upgrade
 	@$(MAKE) --no-print-directory $(DEVNET) && ./test.sh faults
 
 e2e: ## Run the end-to-end tests on this checkout's devnet, bringing it up if need be.
