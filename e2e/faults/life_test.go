@@ -39,6 +39,8 @@ type life struct {
 	// block is one before the run, balance what the wallet had then.
 	block   uint64
 	balance tariff.Amount
+	// lines is how much the last command of each part reported.
+	lines map[part]int
 	// kept is what the app's volume must hold.
 	kept string
 }
@@ -54,9 +56,9 @@ func (l *life) file(version string) (string, error) {
 func (l *life) do(ctx context.Context, at part, h habit) error {
 	switch at {
 	case deploying:
-		return l.deploy(ctx, h, "1")
+		return l.deploy(ctx, at, h, "1")
 	case updating:
-		return l.deploy(ctx, h, "2")
+		return l.deploy(ctx, at, h, "2")
 	case stopping:
 		return l.stop(ctx, h)
 	case running:
@@ -64,7 +66,7 @@ func (l *life) do(ctx context.Context, at part, h habit) error {
 	return l.use(ctx, "used")
 }
 
-func (l *life) deploy(ctx context.Context, h habit, version string) error {
+func (l *life) deploy(ctx context.Context, at part, h habit, version string) error {
 	file, err := l.file(version)
 	if err != nil {
 		return err
@@ -73,6 +75,7 @@ func (l *life) deploy(ctx context.Context, h habit, version string) error {
 	if err != nil {
 		return err
 	}
+	l.lines[at] = len(o.lines)
 	var app bed.Deployed
 	if err := o.result(&app); err != nil {
 		return err
@@ -144,7 +147,8 @@ func (l *life) stop(ctx context.Context, h habit) error {
 			return err
 		}
 	}
-	_, err := l.act(ctx, h, "stop", l.name, "--wait", "90s", "--yes")
+	o, err := l.act(ctx, h, "stop", l.name, "--wait", "90s", "--yes")
+	l.lines[stopping] = len(o.lines)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,27 +72,23 @@ func newGround(t *testing.T) *ground {
 	return g
 }
 
+// healing ends a fault, or waits for its end.
+type healing func(context.Context) error
+
 // strike lets a fault begin, and returns what ends it.
-func (g *ground) strike(f fault) (heal func() error, err error) {
-	nothing := func() error { return nil }
+func (g *ground) strike(f fault) (heal healing, err error) {
 	switch f.kind {
 	case service:
-		return nothing, g.killService(f.what)
+		return g.killService(f.what)
 	case machine:
-		cmd := exec.Command(filepath.Join(g.Root, "build", "bin", "devnet"), "kill", f.what)
-		cmd.Dir = g.Root
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return nil, fmt.Errorf("killing %s: %w: %s", f.what, err, out)
-		}
-		return nothing, nil
+		return g.killPart(f.what)
 	case chain:
-		return g.clear, g.report(f)
+		return func(context.Context) error { return g.clear() }, g.report(f)
 	case disk:
 		return g.fill()
 	case none:
 	}
-	return nothing, nil
+	return func(context.Context) error { return nil }, nil
 }
 
 // report writes the weather.
@@ -147,18 +144,66 @@ func (g *ground) processes(program, first string) []int {
 	return found
 }
 
-// killService kills one of the provider's services as the machine's OOM killer would.
-func (g *ground) killService(name string) error {
-	pids := g.processes("apocryphd", name)
-	for _, pid := range pids {
+// killService kills one of the provider's services as the machine's OOM killer would. It is kubelet's to start it again.
+func (g *ground) killService(name string) (healing, error) {
+	old := g.processes("apocryphd", name)
+	for _, pid := range old {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("killing %s: %w", name, err)
+			return nil, fmt.Errorf("killing %s: %w", name, err)
 		}
 	}
-	if len(pids) == 0 {
-		return fmt.Errorf("killing %s: it does not run", name)
+	return func(ctx context.Context) error {
+		return eventually(ctx, time.Minute, func(context.Context) error {
+			now := g.processes("apocryphd", name)
+			if len(now) == 0 || slices.Equal(now, old) {
+				return fmt.Errorf("%s was not started again", name)
+			}
+			return nil
+		})
+	}, nil
+}
+
+// killPart kills one of the machine's processes. It is init's to start it again.
+func (g *ground) killPart(name string) (healing, error) {
+	before, err := g.part(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	cmd := exec.Command(filepath.Join(g.Root, "build", "bin", "devnet"), "kill", name)
+	cmd.Dir = g.Root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("killing %s: %w: %s", name, err, out)
+	}
+	return func(ctx context.Context) error {
+		return eventually(ctx, time.Minute, func(context.Context) error {
+			now, err := g.part(name)
+			if err == nil && now.Restarts <= before.Restarts {
+				err = fmt.Errorf("%s was not started again", name)
+			}
+			return err
+		})
+	}, nil
+}
+
+// partStatus is what the devnet's init knows of one of its processes.
+type partStatus struct {
+	Name, Phase, Exit string
+	Restarts          int
+}
+
+func (g *ground) parts() ([]partStatus, error) {
+	var status struct{ Parts []partStatus }
+	err := readJSON(filepath.Join(g.state, "status.json"), &status)
+	return status.Parts, err
+}
+
+func (g *ground) part(name string) (partStatus, error) {
+	all, err := g.parts()
+	i := slices.IndexFunc(all, func(p partStatus) bool { return p.Name == name })
+	if i < 0 {
+		return partStatus{}, errors.Join(fmt.Errorf("the devnet has no %s", name), err)
+	}
+	return all[i], nil
 }
 
 // inside is where the machine sees a path of the devnet's inside.
@@ -181,12 +226,13 @@ func (g *ground) inside(path string) (string, error) {
 }
 
 // fill leaves no room on the image store's disk.
-func (g *ground) fill() (free func() error, err error) {
+func (g *ground) fill() (heal healing, err error) {
 	dir, err := g.inside(imageDisk)
 	if err != nil {
 		return nil, err
 	}
-	return fillUp(dir)
+	free, err := fillUp(dir)
+	return func(context.Context) error { return free() }, err
 }
 
 // fillUp leaves no room on the disk of a folder.
@@ -214,17 +260,11 @@ func fillUp(dir string) (free func() error, err error) {
 // healed returns once every process runs again.
 func (g *ground) healed(ctx context.Context) error {
 	return eventually(ctx, 2*time.Minute, func(ctx context.Context) error {
-		content, err := os.ReadFile(filepath.Join(g.state, "status.json"))
+		all, err := g.parts()
 		if err != nil {
 			return err
 		}
-		var status struct {
-			Parts []struct{ Name, Phase, Exit string } `json:"parts"`
-		}
-		if err := json.Unmarshal(content, &status); err != nil {
-			return err
-		}
-		for _, p := range status.Parts {
+		for _, p := range all {
 			if p.Phase != "ready" {
 				return fmt.Errorf("%s is %s (%s)", p.Name, p.Phase, p.Exit)
 			}
