@@ -270,7 +270,7 @@ func (g *ground) healed(ctx context.Context) error {
 			}
 		}
 		for _, name := range services() {
-			if len(g.processes("apocryphd", name)) != 1 {
+			if len(g.processes("apocryphd", name)) == 0 {
 				return fmt.Errorf("%s does not run", name)
 			}
 		}

@@ -23,8 +23,9 @@ import (
 )
 
 const (
-	// attempts is how often a publisher runs a command that fails, before they lose patience; commandLimit how long one may take.
-	attempts     = 12
+	// patience is for how long a publisher runs a command that fails again; commandLimit how long one may take. A provider whose doctor
+	// saw a fault takes no new apps for up to two minutes after it.
+	patience     = 4 * time.Minute
 	commandLimit = 3 * time.Minute
 	// stateBytes is the publisher's disk.
 	stateBytes = 4 << 20
@@ -101,9 +102,10 @@ func (r *reported) Write(b []byte) (int, error) {
 
 // insist runs a command until it succeeds, as a person would who reads what it says. A failure that says nothing is a defect.
 func (p *publisher) insist(ctx context.Context, args ...string) (outcome, error) {
-	var last outcome
-	for range attempts {
-		last = p.client(ctx, 0, nil, args...)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for attempts := 1; ; attempts++ {
+		last := p.client(context.WithoutCancel(ctx), 0, nil, args...)
 		if last.err == nil {
 			return last, nil
 		}
@@ -112,10 +114,9 @@ func (p *publisher) insist(ctx context.Context, args ...string) (outcome, error)
 		}
 		pause(ctx, 2*time.Second)
 		if ctx.Err() != nil {
-			break
+			return last, fmt.Errorf("apocryph %s: no success in %d attempts, the last one: %w: %s", strings.Join(args, " "), attempts, last.err, last.stderr)
 		}
 	}
-	return last, fmt.Errorf("apocryph %s: no success in %d attempts, the last one: %w: %s", strings.Join(args, " "), attempts, last.err, last.stderr)
 }
 
 // errorLine is how the client says what is wrong.
