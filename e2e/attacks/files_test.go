@@ -50,6 +50,9 @@ func (w *world) unpacked() []attempt {
 			name: "its image opens " + name + " by a device node", try: w.does(w.probe, "open", "path", path), says: denied, control: w.does(w.probe, "open", "path", "/null"),
 		})
 	}
+	all = append(all, attempt{
+		name: "its image gives a user a capability", try: w.does(w.probe, "capable", "path", "/capable"), says: denied, control: w.does(w.open, "capable", "path", "/capable"),
+	})
 	return append(all, attempt{
 		name: "its image makes a user root", try: w.does(w.probe, "setuid", "path", "/setuid"), says: []string{"user 1000"}, control: w.does(w.open, "setuid", "path", "/setuid"),
 	})
@@ -141,8 +144,13 @@ func (w *world) confined() []attempt {
 		},
 		attempt{
 			name: "it links a file of its image into its volume", try: w.does(w.probe, "link", "kind", "hard", "to", "/etc/debian_version", "path", "/data/hard"),
-			says:    []string{"cross-device"},
-			control: w.does(w.probe, "link", "kind", "hard", "to", "/data/x", "path", "/data/hard-own"),
+			says: []string{"cross-device"},
+			control: func(ctx context.Context) error {
+				if err := w.does(w.probe, "write", "path", "/data/own")(ctx); err != nil {
+					return err
+				}
+				return w.does(w.probe, "link", "kind", "hard", "to", "/data/own", "path", "/data/hard-own")(ctx)
+			},
 		},
 		attempt{name: "it sees processes of others", try: processes(w.probe), says: []string{"it sees only"}, control: processes(w.mighty)},
 	)

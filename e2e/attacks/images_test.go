@@ -72,5 +72,13 @@ func tricks(t *testing.T) v1.Layer {
 		node("mem", tar.TypeChar, 1, 1),
 		node("null", tar.TypeChar, 1, 3),
 		bed.Entry{Header: tar.Header{Name: "setuid", Mode: 0o4755, Typeflag: tar.TypeReg}, Content: probe},
+		bed.Entry{
+			// CAP_NET_RAW, permitted and effective, as the file system keeps it.
+			Header: tar.Header{
+				Name: "capable", Mode: 0o755, Typeflag: tar.TypeReg, Format: tar.FormatPAX,
+				PAXRecords: map[string]string{"SCHILY.xattr.security.capability": "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"},
+			},
+			Content: probe,
+		},
 	)
 }

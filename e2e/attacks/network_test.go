@@ -110,17 +110,6 @@ func (w *world) sideways() []attempt {
 			control: w.does(w.probe, "dial", "network", "tcp", "to", mail+":80"),
 		},
 		{
-			name: "it reaches anything in its first moments",
-			try:  w.rushed(w.probe),
-			says: []string{"nothing answered"},
-			control: func(ctx context.Context) error {
-				if err := w.rushed(w.open)(ctx); !errors.Is(err, errHappened) {
-					return err
-				}
-				return nil
-			},
-		},
-		{
 			name: "it reaches the machine by the link's IPv6 address",
 			try: func(ctx context.Context) error {
 				_, theirs, err := w.linkLocal(ctx)
@@ -144,20 +133,6 @@ func (w *world) sideways() []attempt {
 			says:    unreached(),
 			control: w.does(w.probe, "dial", "network", "tcp", "to", "sibling:8080", "device", "eth0"),
 		},
-	}
-}
-
-// rushed asks what a pod reached before it did anything else.
-func (w *world) rushed(from func() place) func(context.Context) error {
-	return func(ctx context.Context) error {
-		s, err := w.self(ctx, from())
-		if err != nil {
-			return err
-		}
-		if len(s.Early) == 0 {
-			return errors.New("nothing answered")
-		}
-		return fmt.Errorf("%w: %s", errHappened, strings.Join(s.Early, ", "))
 	}
 }
 

@@ -145,7 +145,7 @@ func (w *world) otherObjects() []attempt {
 		"a name for somebody else":   {service(func(s *corev1.ServiceSpec) { s.Type, s.ExternalName = "ExternalName", "example.org" }), policy},
 		"a service to others' pods":  {service(func(s *corev1.ServiceSpec) { s.Selector = nil }), policy},
 		"a port of every machine":    {service(func(s *corev1.ServiceSpec) { s.Type = "NodePort" }), "apocryph-app-services"},
-		"one more volume":            {func(namespace string) client.Object { return claim(namespace) }, "exceeded quota"},
+		"one more volume":            {claim, "exceeded quota"},
 		"a pod without a controller": {func(namespace string) client.Object { return w.barePod(namespace) }, "is forbidden"},
 	} {
 		try := func(namespace string) func(context.Context) error {

@@ -150,23 +150,23 @@ type store struct {
 
 func (s *store) app() string { return s.wire.App(s.salt).String() }
 
-func (s *store) do(ctx context.Context, method, path, contentType string, body []byte) (*http.Response, error) {
+func (s *store) do(ctx context.Context, method, path, contentType string, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, method, s.wire.Conn.URL()+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Header = s.header.Clone()
 	req.Header.Set("Content-Type", contentType)
 	res, err := s.wire.Conn.Transport.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	said, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
 	_ = res.Body.Close()
 	if err == nil && res.StatusCode >= 300 {
 		err = fmt.Errorf("%s: %s", res.Status, said)
 	}
-	return res, err
+	return err
 }
 
 func (s *store) path(app, kind, name string) string {
@@ -174,24 +174,21 @@ func (s *store) path(app, kind, name string) string {
 }
 
 func (s *store) get(ctx context.Context, app, kind, name string) error {
-	_, err := s.do(ctx, http.MethodGet, s.path(app, kind, name), "", nil)
-	return err
+	return s.do(ctx, http.MethodGet, s.path(app, kind, name), "", nil)
 }
 
 func (s *store) put(ctx context.Context, blob []byte) error {
-	_, err := s.do(ctx, http.MethodPost, s.path(s.app(), "blobs", "uploads/?digest="+digest(blob)), "application/octet-stream", blob)
-	return err
+	return s.do(ctx, http.MethodPost, s.path(s.app(), "blobs", "uploads/?digest="+digest(blob)), "application/octet-stream", blob)
 }
 
 func (s *store) putManifest(ctx context.Context, raw []byte, mediaType string) error {
-	_, err := s.do(ctx, http.MethodPut, s.path(s.app(), "manifests", digest(raw)), mediaType, raw)
-	return err
+	return s.do(ctx, http.MethodPut, s.path(s.app(), "manifests", digest(raw)), mediaType, raw)
 }
 
 // mount asks for another app's blob as one's own, and looks whether it is there then.
 func (s *store) mount(ctx context.Context, blob string) error {
 	query := "uploads/?mount=" + blob + "&from=" + s.victim.App + "/probe"
-	if _, err := s.do(ctx, http.MethodPost, s.path(s.app(), "blobs", query), "", nil); err != nil {
+	if err := s.do(ctx, http.MethodPost, s.path(s.app(), "blobs", query), "", nil); err != nil {
 		return err
 	}
 	return s.get(ctx, s.app(), "blobs", blob)

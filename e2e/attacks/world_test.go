@@ -77,7 +77,6 @@ const (
     cpus: 0.2
     mem_limit: 128m
     volumes: ["data:/data"]
-    environment: {PROBE_RUSH: "%s"}
     x-apocryph: {ephemeral: 256MiB}
   sibling:
     image: attacks.test/attacker:1
@@ -135,7 +134,7 @@ func newWorld(t *testing.T) *world {
 	w.outside = newOutside(t, w)
 
 	w.person = w.NewPerson(t, true, layout)
-	file := w.person.Write("compose.yaml", fmt.Sprintf(attackerFile, strings.Join(w.forbidden(t), " ")))
+	file := w.person.Write("compose.yaml", attackerFile)
 	w.person.MustJSON(&w.attacker, "deploy", file, "--name", "attacker", "--for", "1h", "--yes")
 	t.Cleanup(func() { w.person.Run("stop", "attacker", "--yes") })
 	if err := w.readTemplate(t.Context()); err != nil {
@@ -234,22 +233,6 @@ func fetch(ctx context.Context, hc *http.Client, base, what string, pairs ...str
 	}
 	defer func() { _ = res.Body.Close() }()
 	return io.ReadAll(res.Body)
-}
-
-// self is what the probe at a place knows of itself.
-func (w *world) self(ctx context.Context, at place) (s struct {
-	Status map[string]string
-	Early  []string
-}, err error) {
-	p, err := w.pod(ctx, at)
-	if err != nil {
-		return s, err
-	}
-	body, err := fetch(ctx, w.http, w.proxy(p), "self")
-	if err != nil {
-		return s, err
-	}
-	return s, json.Unmarshal(body, &s)
 }
 
 // does is ask as an attempt.

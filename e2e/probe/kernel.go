@@ -24,18 +24,17 @@ func system(r *http.Request) (string, error) {
 		"vsock":             func(*http.Request) error { return socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0) },
 		"forged source":     forge,
 		"forged ARP":        arp,
-		"user namespace":    func(*http.Request) error { return clone(unix.CLONE_NEWUSER) },
-		"network namespace": func(*http.Request) error { return clone(unix.CLONE_NEWNET) },
+		"user namespace":    func(r *http.Request) error { return clone(r, unix.CLONE_NEWUSER) },
+		"network namespace": func(r *http.Request) error { return clone(r, unix.CLONE_NEWNET) },
 		"mount":             mount,
-		"chroot":            func(*http.Request) error { return call(exec.Command("/proc/self/exe", "chroot")) },
+		"chroot":            func(r *http.Request) error { return call(exec.CommandContext(r.Context(), "/proc/self/exe", "chroot")) },
 		"kernel log":        kernelLog,
 		"BPF":               bpf,
 		"io_uring":          uring,
-		"priority":          func(*http.Request) error { return call(exec.Command("/proc/self/exe", "nice")) },
+		"priority":          func(r *http.Request) error { return call(exec.CommandContext(r.Context(), "/proc/self/exe", "nice")) },
 		"sysctl":            func(*http.Request) error { return rewrite("/proc/sys/net/ipv4/ip_default_ttl") },
 		"kernel setting":    func(*http.Request) error { return rewrite("/proc/sys/kernel/core_pattern") },
 		"own cgroup":        func(*http.Request) error { return rewrite("/sys/fs/cgroup/memory/memory.limit_in_bytes") },
-		"interface down":    func(*http.Request) error { return rewrite("/proc/sys/net/ipv4/conf/eth0/forwarding") },
 	}[r.FormValue("what")]
 	if !ok {
 		return "", fmt.Errorf("the probe does not know %q", r.FormValue("what"))
@@ -49,6 +48,8 @@ func child(args []string) {
 	switch args[0] {
 	case "euid":
 		fmt.Println(os.Geteuid())
+	case "raw":
+		err = socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
 	case "chroot":
 		err = unix.Chroot("/etc")
 	case "nice":
@@ -72,8 +73,8 @@ func call(cmd *exec.Cmd) error {
 }
 
 // clone starts a process in a namespace of its own.
-func clone(flags uintptr) error {
-	cmd := exec.Command("/proc/self/exe", "nothing")
+func clone(r *http.Request, flags uintptr) error {
+	cmd := exec.CommandContext(r.Context(), "/proc/self/exe", "nothing")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	return call(cmd)
 }
@@ -185,4 +186,11 @@ func setuid(r *http.Request) (string, error) {
 		return "", fmt.Errorf("user %s", who)
 	}
 	return worked, nil
+}
+
+// capable runs a program of the image as nobody, and has it make a raw socket.
+func capable(r *http.Request) (string, error) {
+	cmd := exec.CommandContext(r.Context(), r.FormValue("path"), "raw")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}
+	return worked, call(cmd)
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log"
 	"net/http"
@@ -36,8 +35,6 @@ type self struct {
 	Writable []string
 	// Hostname is the pod's name.
 	Hostname string
-	// Early is how the attempts went that it made before anything else.
-	Early []string
 }
 
 func main() {
@@ -46,10 +43,9 @@ func main() {
 		child(os.Args[1:])
 		return
 	}
-	early := rush(os.Getenv("PROBE_RUSH"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, "probe") })
-	mux.HandleFunc("GET /self", func(w http.ResponseWriter, _ *http.Request) { reply(w, look(early())) })
+	mux.HandleFunc("GET /self", func(w http.ResponseWriter, _ *http.Request) { reply(w, look()) })
 	for what, try := range attempts() {
 		mux.HandleFunc("GET /"+what, func(w http.ResponseWriter, r *http.Request) {
 			said, err := try(r)
@@ -79,9 +75,9 @@ func serve(address string, h http.Handler) error {
 func attempts() map[string]func(*http.Request) (string, error) {
 	return map[string]func(*http.Request) (string, error){
 		// Of the network.
-		"dial": dial, "fetch": fetch, "lookup": lookup, "transfer": transfer, "flood": flood, "borrow": borrow, "loopback": loopback,
+		"dial": dial, "lookup": lookup, "transfer": transfer, "flood": flood, "borrow": borrow, "loopback": loopback,
 		// Of the kernel.
-		"system": system, "setuid": setuid,
+		"system": system, "setuid": setuid, "capable": capable,
 		// Of files.
 		"read": read, "write": write, "open": open, "list": list, "link": link, "node": node, "proc": proc,
 		// Of the machine's resources.
@@ -97,24 +93,8 @@ func number(r *http.Request, name string, most int64) (int64, error) {
 	return n, nil
 }
 
-func fetch(r *http.Request) (string, error) {
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.FormValue("url"), nil)
-	if err != nil {
-		return "", err
-	}
-	req.Host = r.FormValue("host")
-	client := &http.Client{Timeout: 5 * time.Second}
-	res, err := client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	return fmt.Sprintf("%d %s", res.StatusCode, body), err
-}
-
-func look(early []string) self {
-	s := self{Status: map[string]string{}, Early: early}
+func look() self {
+	s := self{Status: map[string]string{}}
 	uidMap, err := os.ReadFile("/proc/self/uid_map")
 	if err == nil {
 		s.UIDMap = strings.Join(strings.Fields(string(uidMap)), " ")

@@ -43,36 +43,6 @@ func dialBy(ctx context.Context, network, to, device string) error {
 	return conn.Close()
 }
 
-// rush dials addresses as soon as the process runs, over and over for a second: rules that come later than the pod would let it.
-func rush(addresses string) (early func() []string) {
-	var (
-		mu   sync.Mutex
-		said []string
-		all  sync.WaitGroup
-	)
-	start := time.Now()
-	for _, to := range strings.Fields(addresses) {
-		all.Go(func() {
-			for time.Since(start) < time.Second {
-				dialer := net.Dialer{Timeout: 100 * time.Millisecond}
-				conn, err := dialer.DialContext(context.Background(), "tcp", to)
-				if err != nil {
-					continue
-				}
-				_ = conn.Close()
-				mu.Lock()
-				said = append(said, fmt.Sprintf("%s after %s", to, time.Since(start)))
-				mu.Unlock()
-				return
-			}
-		})
-	}
-	return func() []string {
-		all.Wait()
-		return said
-	}
-}
-
 // borrow sends a datagram from an address that is not the pod's.
 func borrow(r *http.Request) (string, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
