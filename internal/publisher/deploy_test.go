@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,6 +188,19 @@ func TestARefusalAfterOpeningCanBeTriedAgain(t *testing.T) {
 	w.refuse = nil
 	if _, err := w.start().Deploy(t.Context(), w.order(oneService)); err != nil || len(w.opened) != 1 {
 		t.Errorf("then: %v, opened %d channels", err, len(w.opened))
+	}
+}
+
+// Whoever waits for an app that somebody else stops is told that it has ended, and not to wait on.
+func TestAnAppThatEndsMeanwhileIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.ends = true
+	_, err := w.start().Deploy(t.Context(), w.order(oneService))
+	if !errors.Is(err, publisher.ErrNotReady) || strings.HasSuffix(err.Error(), ": ") || !strings.Contains(fault.HintOf(err), "apocryph stop notes") {
+		t.Errorf("got %v (%s), want ErrNotReady with how to get the deposit back", err, fault.HintOf(err))
+	}
+	if strings.Contains(fault.HintOf(err), "wait on") {
+		t.Errorf("the hint is to wait: %s", fault.HintOf(err))
 	}
 }
 

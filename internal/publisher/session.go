@@ -241,8 +241,9 @@ func cutOff(e *connect.Error) bool {
 	switch e.Code() {
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
 		return true
-	case connect.CodeInternal, connect.CodeUnknown:
-		// Not the provider's word: the connection broke in the middle of an answer.
+	case connect.CodeInternal, connect.CodeUnknown, connect.CodeCanceled:
+		// Not the provider's word: the connection broke in the middle of an answer, or was given up while it was made. Callers see by their
+		// own context whether it was they who gave up.
 		return !connect.IsWireError(e)
 	default:
 		return false

@@ -5,6 +5,7 @@ package publisher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,6 +39,7 @@ func TestABrokenStreamIsNoAnswer(t *testing.T) {
 		"the connection breaks":       {func() error { panic(http.ErrAbortHandler) }, true},
 		"the provider goes away":      {func() error { return connect.NewError(connect.CodeUnavailable, errors.New("going")) }, true},
 		"the provider fails inside":   {func() error { return connect.NewError(connect.CodeInternal, errors.New("a bug")) }, false},
+		"the provider gives up":       {func() error { return connect.NewError(connect.CodeCanceled, errors.New("no time")) }, false},
 		"the provider does not allow": {func() error { return connect.NewError(connect.CodePermissionDenied, errors.New("no")) }, false},
 	}
 	for name, c := range cases {
@@ -60,6 +62,21 @@ func TestABrokenStreamIsNoAnswer(t *testing.T) {
 				t.Errorf("%v is taken for %v", stream.Err(), got)
 			}
 		})
+	}
+}
+
+// gaveUp is a way to the provider that somebody else, who was on it first, gave up.
+type gaveUp struct{}
+
+func (gaveUp) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, fmt.Errorf("all dials failed: %w", context.Canceled)
+}
+
+func TestAConnectionThatIsGivenUpIsNoAnswer(t *testing.T) {
+	client := providerv1connect.NewProviderServiceClient(&http.Client{Transport: gaveUp{}}, "http://provider")
+	_, err := client.Stop(t.Context(), &providerv1.StopRequest{})
+	if got := refusal(err); !errors.Is(got, ErrUnreachable) || fault.HintOf(got) == "" {
+		t.Errorf("%v is taken for %v", err, got)
 	}
 }
 

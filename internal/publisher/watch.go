@@ -102,7 +102,7 @@ func (d *deployment) untilReady(ctx context.Context, hash manifest.Hash) (*provi
 		case v != nil && v.Status == isFalse:
 			return false, fmt.Errorf("%w: %s: %s", errRefused, Clean(v.Reason), Clean(v.Message))
 		case st.Phase == providerv1.Phase_PHASE_ENDING || st.Phase == providerv1.Phase_PHASE_ENDED:
-			return false, fmt.Errorf("%w: it ended: %s", ErrNotReady, Clean(st.EndReason))
+			return false, d.ended(st)
 		}
 		// The phase is ready while the version before still answers; the condition is about this one.
 		ready := condition(st, conditionReady)
@@ -114,10 +114,19 @@ func (d *deployment) untilReady(ctx context.Context, hash manifest.Hash) (*provi
 		return last, nil
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		err = fmt.Errorf("%w after %s: %s", ErrNotReady, d.order.Wait, said)
-	case errors.Is(err, errRefused):
+	case errors.Is(err, errRefused), fault.HintOf(err) != "":
 		return last, err
 	}
 	return last, fault.Hint(err, fmt.Sprintf("it goes on at the provider: see apocryph status %s and apocryph logs %s; run the same command again to wait on; apocryph stop %s ends it and settles", name, name, name))
+}
+
+// ended is the error of an app that somebody stopped meanwhile.
+func (d *deployment) ended(st *providerv1.AppStatus) error {
+	err := fmt.Errorf("%w: it has ended", ErrNotReady)
+	if st.EndReason != "" {
+		err = fmt.Errorf("%w: %s", err, Clean(st.EndReason))
+	}
+	return fault.Hint(err, "get the rest of the deposit back with: apocryph stop "+d.app.Name+"; then run this command again to deploy it anew")
 }
 
 // Summary is a status in one line: the phase and what blocks.

@@ -60,6 +60,8 @@ type world struct {
 	terms    map[delegation.AppID]channel.Terms
 	sequence uint64
 	refuse   error
+	// ends says that an app which was ordered is stopped by somebody else at once.
+	ends     bool
 	released *publisher.Release
 
 	// crash names the step that is cut short, once.
@@ -315,6 +317,9 @@ func (w far) Apply(_ context.Context, r *providerv1.ApplyRequest) (*providerv1.A
 	}
 	w.apps[st.App] = &providerv1.AppStatus{App: st.App[:], Phase: providerv1.Phase_PHASE_READY, Url: "http://x", ManifestHash: st.ManifestHash[:],
 		Conditions: []*providerv1.Condition{{Type: "Ready", Status: "True"}}}
+	if w.ends {
+		w.apps[st.App].Phase = providerv1.Phase_PHASE_ENDING
+	}
 	w.terms[st.App] = terms
 	return &providerv1.ApplyResponse{}, w.at("applied")
 }
