@@ -276,7 +276,7 @@ func (b books) until(after books) error {
 
 // Whatever breaks, and whatever the publisher does meanwhile, ends as if it had not.
 func TestFaults(t *testing.T) {
-	runs, seed := setting(t, "APOCRYPH_FAULT_RUNS", 50), setting(t, "APOCRYPH_FAULT_SEED", 1)
+	runs, seed := setting(t, "APOCRYPH_FAULT_RUNS", shortRuns), setting(t, "APOCRYPH_FAULT_SEED", 1)
 	s := newScene(t)
 	for done := uint64(0); done < runs; seed++ {
 		n := min(batchRuns, runs-done)
@@ -287,7 +287,16 @@ func TestFaults(t *testing.T) {
 			s.batch(t, p)
 		})
 	}
+	if runs > shortRuns { // the other tests on this devnet would have to live with it
+		leaps := quiet(map[part]habit{}, map[part]habit{})
+		leaps.faults[running] = fault{kind: leap, n: 3600, spares: true}
+		t.Run("the contract's time jumps ahead by an hour", func(t *testing.T) { s.batch(t, leaps) })
+		t.Run("and an app lives through all of that hour", func(t *testing.T) { s.batch(t, quiet(map[part]habit{})) })
+	}
 }
+
+// shortRuns is what make test does.
+const shortRuns = 50
 
 // quiet is a plan in which nothing breaks.
 func quiet(habits ...map[part]habit) plan {

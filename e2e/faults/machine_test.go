@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/rpc"
 	"golang.org/x/sys/unix"
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -77,6 +78,7 @@ type healing func(context.Context) error
 
 // strike lets a fault begin, and returns what ends it.
 func (g *ground) strike(f fault) (heal healing, err error) {
+	nothing := func(context.Context) error { return nil }
 	switch f.kind {
 	case service:
 		return g.killService(f.what)
@@ -86,9 +88,21 @@ func (g *ground) strike(f fault) (heal healing, err error) {
 		return func(context.Context) error { return g.clear() }, g.report(f)
 	case disk:
 		return g.fill()
+	case leap:
+		return nothing, g.leap(f.n)
 	case none:
 	}
-	return func(context.Context) error { return nil }, nil
+	return nothing, nil
+}
+
+// leap makes a block that is so many seconds later than the one before. Nothing takes that back: the clock has to catch up.
+func (g *ground) leap(seconds int64) error {
+	c, err := rpc.Dial(g.Env["APOCRYPH_RPC"])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Call(nil, "evm_increaseTime", seconds)
 }
 
 // report writes the weather.

@@ -31,6 +31,7 @@ const (
 	machine kind = "kill part"    // a process of the machine's
 	chain   kind = "chain"        // the weather at its endpoints
 	disk    kind = "disk full"
+	leap    kind = "chain's time" // the contract's own clock, n seconds ahead for good
 )
 
 // fault is what breaks while a batch is in one part.
