@@ -295,8 +295,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// shortRuns is what make test does.
-const shortRuns = 50
+// shortRuns is what make test does, longRuns make test-long.
+const shortRuns, longRuns = 50, 1000
 
 // quiet is a plan in which nothing breaks.
 func quiet(habits ...map[part]habit) plan {

@@ -153,13 +153,17 @@ func catalogue() []fault {
 	return all
 }
 
+// stride leads through the catalogue so that neighbours, which are alike, do not follow each other. It has no divisor in common with its length.
+const stride = 7
+
 // draw draws a batch.
 func draw(seed uint64, runs int) plan {
 	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // to be drawn again, not to be secret
 	p := plan{faults: map[part]fault{}}
 	all := catalogue()
-	for _, at := range parts() {
-		f := all[r.IntN(len(all))]
+	for i, at := range parts() {
+		// Not by chance, so that as few runs as can be see all of them, and each of them in all parts in the end.
+		f := all[(seed*uint64(len(parts()))+uint64(i))*stride%uint64(len(all))]
 		f.after = time.Duration(r.IntN(4000)) * time.Millisecond
 		if f.kind == chain && f.at == nil {
 			f.at = []string{allEndpoints()[r.IntN(len(allEndpoints()))]}

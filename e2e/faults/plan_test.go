@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -16,21 +17,21 @@ func TestASeedDrawsTheSameAgain(t *testing.T) {
 	}
 }
 
-// A thousand runs see every fault in every part, and every habit.
+// Fifty runs see every fault, a thousand see each in every part of a life, and every habit.
 func TestEverythingIsDrawn(t *testing.T) {
 	type drawn struct {
 		at   part
 		what string
 	}
-	seen := map[drawn]bool{}
-	for seed := range uint64(1000 / 4) {
-		p := draw(seed, 4)
+	name := func(f fault) string { return fmt.Sprint(f.kind, f.what, f.n, len(f.at) == len(allEndpoints())) }
+	soon, seen := map[string]bool{}, map[drawn]bool{}
+	for batch := range uint64(longRuns / batchRuns) {
+		p := draw(1+batch, batchRuns)
 		for at, f := range p.faults {
-			f.after, f.at = 0, f.at[:min(len(f.at), 1)]
-			if len(f.at) == 1 && p.faults[at].at[0] != "a" {
-				f.at = []string{"a"}
+			if batch < shortRuns/batchRuns+1 {
+				soon[name(f)] = true
 			}
-			seen[drawn{at, string(f.kind) + f.what}] = true
+			seen[drawn{at, name(f)}] = true
 		}
 		for _, h := range p.habits {
 			for at, h := range h {
@@ -38,15 +39,20 @@ func TestEverythingIsDrawn(t *testing.T) {
 			}
 		}
 	}
-	for _, at := range parts() {
-		for _, f := range catalogue() {
-			if !seen[drawn{at, string(f.kind) + f.what}] {
-				t.Errorf("never drawn: %s in %s", f, at)
+	for _, f := range catalogue() {
+		if !soon[name(f)] {
+			t.Errorf("not drawn in %d runs: %s", shortRuns, f)
+		}
+		for _, at := range parts() {
+			if !seen[drawn{at, name(f)}] {
+				t.Errorf("not drawn in %d runs: %s in %s", longRuns, f, at)
 			}
 		}
+	}
+	for _, at := range parts() {
 		for _, name := range []string{careful, twice, together, impatient, cramped} {
 			if !seen[drawn{at, name}] {
-				t.Errorf("never drawn: %s in %s", name, at)
+				t.Errorf("not drawn in %d runs: %s in %s", longRuns, name, at)
 			}
 		}
 	}
