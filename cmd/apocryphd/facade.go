@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,6 +28,9 @@ type facadeCmd struct {
 	PublicScheme string `help:"Scheme at which app users reach the facade." default:"http" enum:"http,https"`
 }
 
+// linger is how long kube-proxy may take to send no more users to a pod that is going.
+const linger = 3 * time.Second
+
 // Run serves until ctx ends.
 func (c *facadeCmd) Run(ctx context.Context, log *slog.Logger) error {
 	config, err := kube.Config(c.Kubeconfig)
@@ -37,11 +41,11 @@ func (c *facadeCmd) Run(ctx context.Context, log *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
 	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
+	status.Handle("/healthz", table.Health())
 	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 
 	return daemon.Run(ctx, log,
 		daemon.HTTP("metrics", c.Metrics, status),
 		daemon.Task{Name: "apps", Run: func(ctx context.Context) error { return facade.Watch(ctx, config, c.Namespace, table) }},
-		daemon.HTTP("facade", c.Listen, facade.Handler(table, c.PublicScheme, log)))
+		daemon.Linger(linger, daemon.HTTP("facade", c.Listen, facade.Handler(table, c.PublicScheme, log))))
 }

@@ -6,6 +6,7 @@ package upgrade
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -196,17 +197,24 @@ func kindsAre(t *testing.T, d *bed.Devnet, root string) {
 	}
 }
 
-func schemas(t *testing.T, kind *unstructured.Unstructured) map[string]any {
+// schemas are a kind's, by version, as JSON: numbers read from a file and from the API differ in type only.
+func schemas(t *testing.T, kind *unstructured.Unstructured) map[string]string {
 	t.Helper()
-	list, _, err := unstructured.NestedSlice(kind.Object, "spec", "versions")
-	if err != nil {
-		t.Fatal(err)
+	list, found, err := unstructured.NestedSlice(kind.Object, "spec", "versions")
+	if err != nil || !found {
+		t.Fatalf("no versions: %v", err)
 	}
-	out := map[string]any{}
+	out := map[string]string{}
 	for _, v := range list {
-		if m, ok := v.(map[string]any); ok {
-			out[fmt.Sprint(m["name"])] = m["schema"]
+		m, ok := v.(map[string]any)
+		if !ok {
+			t.Fatalf("a version is a %T", v)
 		}
+		schema, err := json.MarshalIndent(m["schema"], "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[fmt.Sprint(m["name"])] = string(schema)
 	}
 	return out
 }

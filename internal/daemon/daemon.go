@@ -123,6 +123,30 @@ func HTTP(name, endpoint string, h http.Handler) Task {
 	}}
 }
 
+// Linger lets a task go on for a while after it is told to stop, for a front door: whoever sends people here forgets it a moment after it was
+// told to, and until then they must not find it closed.
+func Linger(d time.Duration, t Task) Task {
+	return Task{t.Name, func(ctx context.Context) error {
+		late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+			}
+			select {
+			case <-done:
+			case <-time.After(d):
+				cancel()
+			}
+		}()
+		return t.Run(late)
+	}}
+}
+
 // Serve serves a handler on a listener until ctx ends, then drains for a bounded time. It closes the listener.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	var protocols http.Protocols

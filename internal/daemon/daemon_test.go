@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/apocryph/apocryph/internal/daemon"
 )
@@ -59,4 +61,35 @@ func TestATaskThatEndsByItselfIsAnError(t *testing.T) {
 	if err == nil {
 		t.Error("Run = nil")
 	}
+}
+
+func TestAFrontDoorLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		var ended time.Time
+		door := daemon.Task{Name: "door", Run: func(ctx context.Context) error {
+			<-ctx.Done()
+			ended = time.Now()
+			return nil
+		}}
+		returned := make(chan error, 1)
+		go func() { returned <- daemon.Linger(3*time.Second, door).Run(ctx) }()
+		time.Sleep(time.Minute)
+		told := time.Now()
+		stop()
+		if err := <-returned; err != nil || ended.Sub(told) != 3*time.Second {
+			t.Errorf("it went on for %s, %v", ended.Sub(told), err)
+		}
+	})
+}
+
+func TestALingeringTaskThatFailsIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		began := time.Now()
+		err := daemon.Linger(time.Hour, daemon.Task{Name: "door", Run: func(context.Context) error { return broken }}).Run(t.Context())
+		if !errors.Is(err, broken) || time.Since(began) != 0 {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
 }

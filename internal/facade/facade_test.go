@@ -232,3 +232,15 @@ func TestWebSocketsGoThrough(t *testing.T) {
 		t.Errorf("got %q, %v", line, err)
 	}
 }
+
+func TestAFacadeIsReadyOnceItKnowsTheApps(t *testing.T) {
+	table := NewTable()
+	for _, want := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+		w := httptest.NewRecorder()
+		table.Health().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", http.NoBody))
+		if w.Code != want {
+			t.Errorf("got %d, want %d", w.Code, want)
+		}
+		table.Synced()
+	}
+}

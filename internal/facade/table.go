@@ -4,6 +4,7 @@ package facade
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -50,6 +51,20 @@ func (t *Table) Synced() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.synced = true
+}
+
+// Health answers 503 until Synced, so that nobody is sent to a facade that knows of no app yet, and 200 from then on.
+func (t *Table) Health() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		t.mu.RLock()
+		synced := t.synced
+		t.mu.RUnlock()
+		if !synced {
+			unavailable(w, "the facade is starting")
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
 }
 
 // Put takes over what an App says now. One that ended, or answers no HTTP, is as good as deleted.
