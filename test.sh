@@ -48,8 +48,9 @@ e2e() {
   fi
   run "e2e: make demo" make --no-print-directory demo
   run "e2e: devnet up" build/bin/devnet up
-  # One package after the other: they share the devnet, and faults breaks it.
-  run "e2e: go test" env APOCRYPH_E2E=1 go test -count=1 -p 1 -timeout 40m ./e2e/...
+  # One package after the other: they share the devnet, and faults breaks it. 50 runs with faults take eleven minutes beside other work on
+  # two cores, too much for one cold run of everything: twelve here, and RUNS=50 ./test.sh faults for the rest.
+  run "e2e: go test" env APOCRYPH_E2E=1 APOCRYPH_FAULT_RUNS="${APOCRYPH_FAULT_RUNS:-12}" go test -count=1 -p 1 -timeout 40m ./e2e/...
   run "e2e: devnet down leaves nothing" build/bin/devnet down
 }
 
