@@ -62,7 +62,7 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%s does not hold a private key of 64 hex digits", c.GasKeyFile) // the cause could quote it
 	}
-	chain := &escrow{urls: c.RPC, config: c.EndpointFlags.config(c.ChainFlags), key: key}
+	chain := &escrow{urls: c.RPC, config: c.config(c.ChainFlags), key: key}
 	chain.config.MaxFee = c.MaxFee
 	// A wrong chain is a mistake to be told at once; one that is away may come back, and apps are told so meanwhile.
 	if _, err := chain.connect(ctx); err != nil && !errors.Is(err, evm.ErrUnavailable) {

@@ -25,7 +25,6 @@ type scene struct {
 	app     *v1alpha1.App
 	usage   *v1alpha1.Usage
 	pod     *corev1.Pod
-	binding *rbacv1.RoleBinding
 	foreign string
 }
 

@@ -122,7 +122,7 @@ func TestAnUpgradeDisturbsNobodyAndTheEndLeavesNothing(t *testing.T) {
 			}
 		}
 	})
-	t.Run("and so does the newer one", func(t *testing.T) { person.Must("status", "stays") })
+	t.Run("and so does the newer one", func(*testing.T) { person.Must("status", "stays") })
 	t.Run("an uninstall settles what runs and leaves nothing", func(t *testing.T) { uninstall(t, d, person, app) })
 }
 

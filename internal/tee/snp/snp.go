@@ -53,7 +53,7 @@ func authentic(a evidence.Attestation, root *[32]byte, now time.Time) (*spb.Atte
 	}
 	attestation := &spb.Attestation{Report: report, CertificateChain: &spb.CertificateChain{VcekCert: a.Certs[0]}}
 	if err := verify.SnpAttestation(attestation, &verify.Options{DisableCertFetching: true, Now: now, TrustedRoots: roots}); err != nil {
-		return nil, fmt.Errorf("%w: %.500s", evidence.ErrReport, err)
+		return nil, fmt.Errorf("%w: %.500s", evidence.ErrReport, err.Error())
 	}
 	return attestation, nil
 }
@@ -65,7 +65,7 @@ func acceptable(attestation *spb.Attestation, data [evidence.ReportDataSize]byte
 	}
 	policy, err := abi.ParseSnpPolicy(attestation.Report.Policy)
 	if err != nil {
-		return fmt.Errorf("%w: %.500s", evidence.ErrReport, err)
+		return fmt.Errorf("%w: %.500s", evidence.ErrReport, err.Error())
 	}
 	if policy.Debug {
 		return evidence.ErrDebug
@@ -78,7 +78,7 @@ func acceptable(attestation *spb.Attestation, data [evidence.ReportDataSize]byte
 		VMPL:        &highest,
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %.500s", evidence.ErrReport, err)
+		return fmt.Errorf("%w: %.500s", evidence.ErrReport, err.Error())
 	}
 	return nil
 }
@@ -92,11 +92,11 @@ func parse(a evidence.Attestation) (*spb.Report, error) {
 	}
 	report, err := abi.ReportToProto(a.Report)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %.500s", evidence.ErrReport, err)
+		return nil, fmt.Errorf("%w: %.500s", evidence.ErrReport, err.Error())
 	}
 	info, err := abi.ParseSignerInfo(report.SignerInfo)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %.500s", evidence.ErrReport, err)
+		return nil, fmt.Errorf("%w: %.500s", evidence.ErrReport, err.Error())
 	}
 	if info.SigningKey != abi.VcekReportSigner {
 		return nil, fmt.Errorf("signed by a %s, want a VCEK: %w", info.SigningKey, evidence.ErrReport)
@@ -118,11 +118,11 @@ func trusted(a evidence.Attestation, want *[32]byte) (map[string][]*trust.AMDRoo
 	}
 	ask, err := x509.ParseCertificate(a.Certs[1])
 	if err != nil {
-		return nil, fmt.Errorf("%w: intermediate: %.500s", evidence.ErrReport, err)
+		return nil, fmt.Errorf("%w: intermediate: %.500s", evidence.ErrReport, err.Error())
 	}
 	ark, err := x509.ParseCertificate(a.Certs[2])
 	if err != nil {
-		return nil, fmt.Errorf("%w: root: %.500s", evidence.ErrReport, err)
+		return nil, fmt.Errorf("%w: root: %.500s", evidence.ErrReport, err.Error())
 	}
 	root := trust.AMDRootCertsProduct(ProductLine)
 	root.ProductCerts = &trust.ProductCerts{Ark: ark, Ask: ask}
