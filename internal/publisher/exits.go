@@ -22,12 +22,12 @@ func (v ChannelView) Exits() []Exit {
 	ref, rest := v.App.Ref(), v.Token.Format(v.State.Remaining())
 	out := []Exit{}
 	add := func(does, command string) { out = append(out, Exit{does, command}) }
+	if v.App.reachable() && (v.Status == channel.Open || v.Status == channel.Notice) {
+		add("the provider settles, and what is left comes back at once", "apocryph stop "+ref)
+	}
 	switch v.Status {
 	case channel.None:
 	case channel.Open:
-		if v.App.reachable() {
-			add("the provider settles, and what is left comes back at once", "apocryph stop "+ref)
-		}
 		out = append(out, v.released()...)
 		if v.known() {
 			add(fmt.Sprintf("without the provider: what is left of %s comes back after a notice of %s", rest, Span(v.Notice())), "apocryph channel notice "+ref)
