@@ -59,50 +59,59 @@ func (r Receipt) Claimed(id channel.ID) tariff.Amount {
 	return sum
 }
 
-// page is how many blocks are asked for at once at first.
+// page is how many blocks are asked for at once where there are many logs.
 const page = 50_000
 
-// Events returns what happened to a channel since a block, in order. Skipped claims are left out: anyone can make those. Endpoints limit
-// how much they look through at once, each in its own way, so the blocks are asked for in pages, shorter ones if an endpoint complains.
+// Events returns what happened to a channel since a block, in order. Skipped claims are left out: anyone can make those.
 func (c *Client) Events(ctx context.Context, id channel.ID, from uint64) ([]Event, error) {
-	head, err := c.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []Event
-	for size := uint64(page); from <= head.Number; {
-		to := min(from+size-1, head.Number)
-		logs, err := c.logs(ctx, id, from, to)
-		if complaint(err) && from < to {
-			size = (to - from + 1) / 2
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the events of channel %s: %w", id, err)
-		}
-		for i := range logs {
-			if e, ok := c.event(&logs[i]); ok && e.Channel == id {
-				out = append(out, e)
-			}
-		}
-		from, size = to+1, min(2*size, page)
-	}
-	return out, nil
-}
-
-// logs asks a node that has all of the blocks.
-func (c *Client) logs(ctx context.Context, id channel.ID, from, to uint64) ([]types.Log, error) {
 	abi := c.channels.GetABI()
 	var kinds []common.Hash
 	for _, k := range []EventKind{Opened, Deposited, Claimed, NoticeGiven, Closed} {
 		kinds = append(kinds, abi.Events[string(k)].ID)
 	}
-	query := ethereum.FilterQuery{
-		FromBlock: number(from),
-		ToBlock:   number(to),
-		Addresses: []common.Address{c.cfg.Channels},
-		Topics:    [][]common.Hash{kinds, {common.Hash(id)}},
+	var out []Event
+	err := c.logs(ctx, [][]common.Hash{kinds, {common.Hash(id)}}, from, page, func(l *types.Log) error {
+		if e, ok := c.event(l); ok && e.Channel == id {
+			out = append(out, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the events of channel %s: %w", id, err)
 	}
+	return out, nil
+}
+
+// logs shows the contract's logs with some topics since a block, in order. Endpoints limit how much they look through at once, each in its
+// own way, so the blocks are asked for in pages, at most so long, and shorter ones if an endpoint complains.
+func (c *Client) logs(ctx context.Context, topics [][]common.Hash, from, most uint64, see func(*types.Log) error) error {
+	head, err := c.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for size := most; from <= head.Number; {
+		to := min(from+size-1, head.Number)
+		logs, err := c.logsIn(ctx, topics, from, to)
+		if complaint(err) && from < to {
+			size = (to - from + 1) / 2
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for i := range logs {
+			if err := see(&logs[i]); err != nil {
+				return err
+			}
+		}
+		from, size = to+1, min(2*size, most)
+	}
+	return nil
+}
+
+// logsIn asks a node that has all of the blocks.
+func (c *Client) logsIn(ctx context.Context, topics [][]common.Hash, from, to uint64) ([]types.Log, error) {
+	query := ethereum.FilterQuery{FromBlock: number(from), ToBlock: number(to), Addresses: []common.Address{c.cfg.Channels}, Topics: topics}
 	return fresh(ctx, c.pool, func(ctx context.Context, eth *ethclient.Client, head header) ([]types.Log, error) {
 		if uint64(head.Number) < to {
 			return nil, fmt.Errorf("it is at block %d of %d: %w", uint64(head.Number), to, ErrStale)

@@ -6,9 +6,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/big"
+	"math"
 
-	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/ethclient"
@@ -29,52 +28,28 @@ type Opening struct {
 	Terms *channel.Terms
 }
 
-// smallestSpan is the fewest blocks that a node is asked for at once when it refuses more.
-const smallestSpan = 1000
-
-// Openings returns the channels that a publisher opened, oldest first, looking from a block on.
+// Openings returns the channels that a publisher opened, oldest first, looking from a block on. There are few, so a node that allows it is
+// asked for all blocks at once.
 func (c *Client) Openings(ctx context.Context, publisher common.Address, from uint64) ([]Opening, error) {
-	head, err := c.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
 	contract := c.channels.GetABI()
-	query := ethereum.FilterQuery{
-		Addresses: []common.Address{c.cfg.Channels},
-		Topics:    [][]common.Hash{{contract.Events[string(Opened)].ID}, nil, {common.BytesToHash(publisher[:])}},
-	}
+	topics := [][]common.Hash{{contract.Events[string(Opened)].ID}, nil, {common.BytesToHash(publisher[:])}}
 	var out []Opening
-	// Public nodes bound how many blocks a query may cover: ask for all, then for less and less.
-	for span := head.Number; from <= head.Number; {
-		to := min(from+span, head.Number)
-		query.FromBlock, query.ToBlock = new(big.Int).SetUint64(from), new(big.Int).SetUint64(to)
-		logs, err := read(ctx, c.pool, func(ctx context.Context, eth *ethclient.Client) ([]types.Log, error) {
-			return eth.FilterLogs(ctx, query)
-		})
-		if err != nil && span > smallestSpan && ctx.Err() == nil {
-			span /= 8
-			continue
+	err := c.logs(ctx, topics, from, math.MaxInt64, func(l *types.Log) error {
+		o, err := c.opening(ctx, l)
+		if err == nil && o != nil && o.Publisher == publisher {
+			out = append(out, *o)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the channels that %s opened: %w", publisher, err)
-		}
-		for i := range logs {
-			o, err := c.opening(ctx, &logs[i])
-			if err != nil {
-				return nil, err
-			}
-			if o != nil && o.Publisher == publisher {
-				out = append(out, *o)
-			}
-		}
-		from = to + 1
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the channels that %s opened: %w", publisher, err)
 	}
 	return out, nil
 }
 
 // opening reads one log and the transaction that made it; nil if the log is not one of the contract's.
 func (c *Client) opening(ctx context.Context, l *types.Log) (*Opening, error) {
-	if l.Address != c.cfg.Channels || l.Removed {
+	if l.Address != c.cfg.Channels || l.Removed || len(l.Data) == 0 {
 		return nil, nil
 	}
 	e, err := c.channels.UnpackOpenedEvent(l)
