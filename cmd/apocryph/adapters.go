@@ -48,6 +48,11 @@ func (c *Chain) State(ctx context.Context, id channel.ID) (channel.State, time.T
 	return s.State, s.Block.Time, err
 }
 
+// Exists implements publisher.Chain.
+func (c *Chain) Exists(ctx context.Context, id channel.ID) (bool, error) {
+	return c.client.Exists(ctx, id)
+}
+
 // Closing implements publisher.Chain.
 func (c *Chain) Closing(ctx context.Context, id channel.ID, from uint64) (publisher.Closing, error) {
 	events, err := c.client.Events(ctx, id, from)
@@ -157,17 +162,26 @@ func (w *Wallet) SignDelegation(d delegation.Delegation, domain eip712.Domain) (
 	return delegation.Sign(d, domain, key)
 }
 
-func (w *Wallet) send(do func(*evm.Wallet) (evm.Receipt, error)) (string, error) {
+// sends returns what sends the wallet's transactions.
+func (w *Wallet) sends() (*evm.Wallet, error) {
 	key, err := w.unlock()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if w.sender == nil {
 		// What was sent is written down beside the key: a run that is killed goes on with it and never pays twice.
 		journal := fmt.Sprintf("%s.%d.journal", w.path, w.client.Domain().ChainID)
 		w.sender = evm.NewWalletWith(w.client, key, evm.Sending{Journal: evm.NewFileJournal(journal), Settled: w.settled})
 	}
-	r, err := do(w.sender)
+	return w.sender, nil
+}
+
+func (w *Wallet) send(do func(*evm.Wallet) (evm.Receipt, error)) (string, error) {
+	sender, err := w.sends()
+	if err != nil {
+		return "", err
+	}
+	r, err := do(sender)
 	if err != nil {
 		return "", err
 	}
@@ -184,6 +198,15 @@ func (w *Wallet) settled(_ evm.Call, r evm.Receipt, err error) {
 		return
 	}
 	w.note("transaction %s of an earlier command was mined", r.Tx)
+}
+
+// Settle implements publisher.Wallet.
+func (w *Wallet) Settle(ctx context.Context) error {
+	sender, err := w.sends()
+	if err != nil {
+		return err
+	}
+	return sender.Settle(ctx)
 }
 
 // acknowledge forgets what was sent, once its outcome was told.

@@ -131,6 +131,9 @@ func (d *draft) SignDelegation(delegation.Delegation, eip712.Domain) (*orderv1.S
 	return nil, publisher.ErrUnsent
 }
 
+// Settle implements publisher.Wallet. A draft sends nothing.
+func (d *draft) Settle(context.Context) error { return nil }
+
 // Open implements publisher.Wallet. No command prints an opening: it needs a provider's quote, which does not wait.
 func (d *draft) Open(context.Context, channel.Terms, tariff.Amount) (string, error) {
 	return "", publisher.ErrUnsent

@@ -116,6 +116,41 @@ func TestKilledAndRunAgain(t *testing.T) {
 	}
 }
 
+// Settle ends what a killed process left, without a call of its own; from then on it has nothing to do.
+func TestSettle(t *testing.T) {
+	for name, waits := range map[string]int{"before it was sent": 0, "after it was sent": 1, "while it waits": 3} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, 2)
+			path := filepath.Join(t.TempDir(), "wallet.journal")
+			s.waits = 0
+			ctx, cancel := context.WithCancel(t.Context())
+			m := &mortal{Journal: evm.NewFileJournal(path), kill: cancel}
+			if waits == 0 {
+				m.write, m.after = 1, true
+			}
+			s.then = func(n int) {
+				if n == waits {
+					m.die()
+				}
+			}
+			if _, err := evm.NewWalletWith(s.dial(t, s.nodes...), s.keys[0], evm.Sending{Journal: m}).Deposit(ctx, s.terms, tariff.Units(5)); err == nil {
+				t.Fatal("the first process was not killed")
+			}
+			told := 0
+			again := s.wallet(t, evm.Sending{Journal: evm.NewFileJournal(path), Settled: func(evm.Call, evm.Receipt, error) { told++ }}, s.nodes...)
+			s.mineAlways()
+			for range 2 {
+				if err := again.Settle(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := s.deposited(t); got != "100005" || told != 1 {
+				t.Errorf("deposited %s, told of it %d times", got, told)
+			}
+		})
+	}
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dir", "wallet.journal")
 	one, two := evm.NewFileJournal(path), evm.NewFileJournal(path)

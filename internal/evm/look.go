@@ -88,6 +88,35 @@ func (c *Client) Final(ctx context.Context, id channel.ID) (Snapshot, error) {
 	return state.snapshot()
 }
 
+// Exists reports whether a channel is there, open or closed, in the newest block of any endpoint. That it is not needs the word of more
+// than half of them; ErrNoQuorum says that too few answered.
+func (c *Client) Exists(ctx context.Context, id channel.ID) (bool, error) {
+	there, answered := false, 0
+	all := gather(ctx, c.pool, func(ctx context.Context, n *node) (channel.Status, error) {
+		head, err := n.newest(ctx)
+		if err == nil {
+			err = c.pool.stale(n, uint64(head.Number))
+		}
+		if err != nil {
+			return channel.None, err
+		}
+		s, err := ask(ctx, n, func(ctx context.Context, eth *ethclient.Client) (Snapshot, error) {
+			return c.stateAt(ctx, eth, head, id)
+		})
+		return s.Status(), err
+	}, nil)
+	for _, s := range all {
+		if s.err == nil {
+			answered++
+			there = there || s.value != channel.None
+		}
+	}
+	if !there && answered < c.pool.quorum() {
+		return false, fmt.Errorf("finding channel %s: %w", id, c.pool.split(failures(all), "its state", 1))
+	}
+	return there, nil
+}
+
 // plainState is a Snapshot that can be compared.
 type plainState struct {
 	number, time          uint64

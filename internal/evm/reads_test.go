@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -297,4 +298,40 @@ func otherChain(t *testing.T, s *scene) *evmtest.Chain {
 		c.Mine(1)
 	}
 	return c
+}
+
+// A channel that one endpoint has exists; that there is none takes the word of most.
+func TestExists(t *testing.T) {
+	silent := func(p *evmtest.Proxy) { p.Inject(evmtest.Fault{Do: evmtest.Break()}) }
+	blank := func(p *evmtest.Proxy) {
+		p.Inject(evmtest.Fault{Method: "eth_call", If: aboutState, Do: evmtest.Say("0x" + strings.Repeat("0", 4*64))})
+	}
+	for name, test := range map[string]struct {
+		wrong []func(*evmtest.Proxy) // by endpoint
+		other bool                   // asks for a channel that is not there
+		want  bool
+		err   error
+	}{
+		"all have it":     {want: true},
+		"only one has it": {wrong: []func(*evmtest.Proxy){blank, blank}, want: true},
+		"the one that has it is the one to answer": {wrong: []func(*evmtest.Proxy){silent, silent}, want: true},
+		"nobody has it":      {other: true},
+		"most don't have it": {other: true, wrong: []func(*evmtest.Proxy){silent}},
+		"too few answer":     {other: true, wrong: []func(*evmtest.Proxy){silent, silent}, err: evm.ErrNoQuorum},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, 3)
+			c := s.dial(t, s.nodes...)
+			for i, wrong := range test.wrong {
+				wrong(s.nodes[i])
+			}
+			id := s.id
+			if test.other {
+				id[0]++
+			}
+			if got, err := c.Exists(t.Context(), id); got != test.want || !errors.Is(err, test.err) {
+				t.Errorf("Exists = %t, %v", got, err)
+			}
+		})
+	}
 }

@@ -103,20 +103,45 @@ func (w *Wallet) Send(ctx context.Context, what Call) (Receipt, error) {
 	if last == nil || w.knows(last) {
 		return w.submit(ctx, what, last)
 	}
-	r, err := w.settle(ctx, last, false)
-	if r.Resumed = true; last.is(what) {
+	if last.is(what) {
+		r, err := w.settle(ctx, last, false)
+		r.Resumed = true
 		return r, err
 	}
-	if errors.Is(err, ErrNotMined) || (err != nil && !errors.Is(err, ErrReverted) && !errors.Is(err, ErrReplaced)) {
-		return Receipt{}, fault.Hint(fmt.Errorf("an earlier transaction of the wallet: %w", err), "it has to end before another one is sent: try again in a while")
-	}
-	if w.with.Settled != nil {
-		w.with.Settled(last.call(), r, err)
+	if err := w.finish(ctx, last); err != nil {
+		return Receipt{}, err
 	}
 	if last, err = w.load(); err != nil {
 		return Receipt{}, err
 	}
 	return w.submit(ctx, what, last)
+}
+
+// Settle waits for what an earlier call left under way, if anything, and tells Sending.Settled how it ended. Afterwards nothing that this
+// wallet ever sent can still take effect. It sends nothing new; ErrNotMined says that the transaction may still take effect.
+func (w *Wallet) Settle(ctx context.Context) error {
+	unlock, err := w.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	last, err := w.load()
+	if err != nil || last == nil || w.knows(last) {
+		return err
+	}
+	return w.finish(ctx, last)
+}
+
+// finish sees through a transaction whose caller is gone. How it ended is no error, only that it has not.
+func (w *Wallet) finish(ctx context.Context, last *Entry) error {
+	r, err := w.settle(ctx, last, false)
+	if errors.Is(err, ErrNotMined) || (err != nil && !errors.Is(err, ErrReverted) && !errors.Is(err, ErrReplaced)) {
+		return fault.Hint(fmt.Errorf("an earlier transaction of the wallet: %w", err), "it has to end before another one is sent: try again in a while")
+	}
+	if r.Resumed = true; w.with.Settled != nil {
+		w.with.Settled(last.call(), r, err)
+	}
+	return nil
 }
 
 // knows reports whether this process has handed out the receipt of an entry.

@@ -212,13 +212,21 @@ func (d *deployment) fund(ctx context.Context) (*Offer, error) {
 	return offer, d.open(ctx)
 }
 
-// isOpen reports whether the app's channel is open on chain.
+// isOpen reports whether the app's channel is open on chain. If it is planned and was not there, no opening of it can come any more but by
+// this run, and another channel may be planned.
 func (d *deployment) isOpen(ctx context.Context) (bool, error) {
-	s, now, err := d.Chain.State(ctx, d.app.Channel.ID)
+	id := d.app.Channel.ID
+	s, now, err := d.Chain.State(ctx, id)
+	if err == nil && s.Status(now) == channel.None && d.app.Stage == StagePlanned {
+		if there, err := d.openedLate(ctx); err != nil || !there {
+			return false, err
+		}
+		s, now, err = d.Chain.State(ctx, id)
+	}
 	if err != nil {
 		return false, err
 	}
-	switch status := s.Status(now); status {
+	switch s.Status(now) {
 	case channel.Open:
 		if d.app.Stage == StagePlanned {
 			d.app.Stage = StageOpened
@@ -226,19 +234,32 @@ func (d *deployment) isOpen(ctx context.Context) (bool, error) {
 		}
 		return true, nil
 	case channel.None:
-		if d.app.Stage != StagePlanned {
-			return false, fault.Hint(fmt.Errorf("channel %s of app %s is not on this chain", d.app.Channel.ID, d.app.Name), "check --rpc: a chain that was made anew knows nothing of it; deploy under another --name")
+		hint := "check --rpc: a chain that was made anew knows nothing of it; deploy under another --name"
+		if d.app.Stage == StagePlanned {
+			hint = "another endpoint of the chain knows it: run the command again in a moment, and leave this one out of --rpc if it stays behind"
 		}
-		return false, nil
+		return false, fault.Hint(fmt.Errorf("channel %s of app %s is not on this chain", id, d.app.Name), hint)
 	case channel.Closed:
 		d.app.Stage = StageEnded
 		if err := d.Store.Save(d.app); err != nil {
 			return false, err
 		}
-		return false, fault.Hint(fmt.Errorf("channel %s of app %s is closed, so the app has ended", d.app.Channel.ID, d.app.Name), "run the command again to deploy it anew")
+		return false, fault.Hint(fmt.Errorf("channel %s of app %s is closed, so the app has ended", id, d.app.Name), "run the command again to deploy it anew")
 	default:
-		return false, fault.Hint(fmt.Errorf("channel %s of app %s is under notice", d.app.Channel.ID, d.app.Name), "finish leaving it: apocryph channel withdraw "+d.app.Name)
+		return false, fault.Hint(fmt.Errorf("channel %s of app %s is under notice", id, d.app.Name), "finish leaving it: apocryph channel withdraw "+d.app.Name)
 	}
+}
+
+// openedLate reports whether the planned channel is on the chain after all: its opening may have been under way when an earlier run was
+// cut short, and that it is not there was one endpoint's word.
+func (d *deployment) openedLate(ctx context.Context) (bool, error) {
+	if d.order.DryRun {
+		return false, nil
+	}
+	if err := d.Wallet.Settle(ctx); err != nil {
+		return false, d.locked(err)
+	}
+	return d.Chain.Exists(ctx, d.app.Channel.ID)
 }
 
 // planned reports whether the channel that was planned before can still be opened: then nothing else may be, since its opening may be under way.

@@ -107,6 +107,46 @@ func TestAPlanHoldsAsLongAsItsQuote(t *testing.T) {
 	}
 }
 
+// However long ago an opening was sent, and whatever the endpoint that is asked first says: no second channel is opened beside it.
+func TestAnOpeningThatCameLateIsFound(t *testing.T) {
+	for name, hide := range map[string]bool{"it was under way": false, "it was under way, and the first endpoint does not have it": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.crash = "sent"
+			if _, err := w.start().Deploy(t.Context(), w.order(oneService)); !errors.Is(err, errCrash) {
+				t.Fatal(err)
+			}
+			planned := mustFind(t, w, "notes").Channel.ID
+			w.now = w.now.Add(time.Hour) // its quote is over
+			w.hidden = map[channel.ID]bool{planned: hide}
+			d, err := w.start().Deploy(t.Context(), w.order(oneService))
+			if hide {
+				if err == nil || !strings.Contains(fault.HintOf(err), "another endpoint") {
+					t.Fatalf("got %v, want that another endpoint knows the channel", err)
+				}
+				w.hidden = nil
+				d, err = w.start().Deploy(t.Context(), w.order(oneService))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(w.opened) != 1 || d.App.Channel.ID != planned || d.Offer != nil {
+				t.Errorf("opened %v, planned %s, the app has %s", w.opened, planned, d.App.Channel.ID)
+			}
+		})
+	}
+}
+
+func TestNoOtherChannelIsPlannedWhileOneMayStillOpen(t *testing.T) {
+	w := newWorld(t)
+	w.crash = "sent"
+	_, _ = w.start().Deploy(t.Context(), w.order(oneService))
+	w.now, w.crash = w.now.Add(time.Hour), "settle"
+	if _, err := w.start().Deploy(t.Context(), w.order(oneService)); !errors.Is(err, publisher.ErrLocked) || len(w.opened) > 1 {
+		t.Errorf("got %v, opened %v, want ErrLocked and no second channel", err, w.opened)
+	}
+}
+
 func mustFind(t *testing.T, w *world, name string) *publisher.App {
 	t.Helper()
 	a, err := w.start().Store.Find(name)

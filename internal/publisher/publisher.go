@@ -59,6 +59,9 @@ type Chain interface {
 	State(context.Context, channel.ID) (channel.State, time.Time, error)
 	// Final returns a channel's state in a block that can't be taken back.
 	Final(context.Context, channel.ID) (channel.State, error)
+	// Exists reports whether a channel is there, open or closed. If the chain's word is that of several endpoints, more than half of them
+	// have to say that it is not.
+	Exists(context.Context, channel.ID) (bool, error)
 	// Closing returns what was claimed and refunded when the channel was closed, looking from a block on.
 	Closing(ctx context.Context, id channel.ID, from uint64) (Closing, error)
 	// Balance returns what an account has of a token.
@@ -94,6 +97,8 @@ type Closing struct {
 type Wallet interface {
 	Address() common.Address
 	SignDelegation(delegation.Delegation, eip712.Domain) (*orderv1.SignedDelegation, error)
+	// Settle waits until nothing that was sent before can still take effect.
+	Settle(context.Context) error
 	// The others return the hash of the mined transaction. A wallet that sends nothing returns ErrUnsent.
 	Open(context.Context, channel.Terms, tariff.Amount) (string, error)
 	Deposit(context.Context, channel.Terms, tariff.Amount) (string, error)

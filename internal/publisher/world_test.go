@@ -42,11 +42,15 @@ type world struct {
 	now time.Time
 
 	// The chain.
-	domain   eip712.Domain
-	states   map[channel.ID]channel.State
-	balance  tariff.Amount
-	opened   []channel.ID
-	unseen   bool
+	domain  eip712.Domain
+	states  map[channel.ID]channel.State
+	balance tariff.Amount
+	opened  []channel.ID
+	unseen  bool
+	// underWay is an opening that a killed process sent and that is mined when the wallet waits for it.
+	underWay func()
+	// hidden channels are not there for the endpoint that State asks.
+	hidden   map[channel.ID]bool
 	closings map[channel.ID]publisher.Closing
 	openings []publisher.Opening
 
@@ -164,7 +168,14 @@ func (w bank) State(_ context.Context, id channel.ID) (channel.State, time.Time,
 	if w.unseen {
 		return channel.State{}, time.Time{}, errors.New("the chain does not answer")
 	}
+	if w.hidden[id] {
+		return channel.State{}, w.now, nil
+	}
 	return w.states[id], w.now, nil
+}
+
+func (w bank) Exists(_ context.Context, id channel.ID) (bool, error) {
+	return w.states[id].Status(w.now) != channel.None, nil
 }
 
 func (w bank) Closing(_ context.Context, id channel.ID, _ uint64) (publisher.Closing, error) {
@@ -195,6 +206,14 @@ func (w bank) Head(context.Context) (uint64, error) { return 1, w.at("plan") }
 
 // Wallet.
 
+func (w bank) Settle(context.Context) error {
+	if mine := w.underWay; mine != nil {
+		w.underWay = nil
+		mine()
+	}
+	return w.at("settle")
+}
+
 func (w bank) Address() common.Address { return crypto.PubkeyToAddress(w.wallet.PublicKey) }
 
 func (w bank) SignDelegation(d delegation.Delegation, domain eip712.Domain) (*orderv1.SignedDelegation, error) {
@@ -206,13 +225,19 @@ func (w bank) Open(_ context.Context, t channel.Terms, amount tariff.Amount) (st
 		return "", err
 	}
 	id := t.ID(w.domain)
+	if w.crash == "sent" {
+		w.underWay = func() { _ = w.open(id, amount) }
+		return "", w.at("sent")
+	}
+	return "0x1", errors.Join(w.open(id, amount), w.at("opened"))
+}
+
+func (w bank) open(id channel.ID, amount tariff.Amount) error {
 	w.opened = append(w.opened, id)
 	w.states[id] = channel.State{Deposited: amount, SpentUntil: uint64(w.now.Unix())}
 	var err error
-	if w.balance, err = w.balance.Sub(amount); err != nil {
-		return "", err
-	}
-	return "0x1", w.at("opened")
+	w.balance, err = w.balance.Sub(amount)
+	return err
 }
 
 func (w bank) Deposit(context.Context, channel.Terms, tariff.Amount) (string, error) {
