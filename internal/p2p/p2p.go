@@ -8,8 +8,9 @@
 // next write, so every stream sends heartbeats. A handler finds its caller with Peer; a request without one never reaches it.
 //
 // A Host holds as many callers as it has room for, and always has room for one more: of those who show no use of being connected, the one
-// who has shown it for longest gives way. What it takes on is bounded as a whole and per peer, but not per address: behind a cluster's
-// NAT all callers have one.
+// who has shown it for longest gives way; so does, of those who have not proven yet who they are, the one who is silent for longest.
+// What it takes on is bounded as a whole and per peer, and no address is refused for what it has: behind a cluster's NAT all callers have
+// one. It gives way to itself first.
 //
 // No relay, no DHT, no mDNS and no address discovery: peers are reached at the multiaddrs that somebody names.
 package p2p
@@ -21,8 +22,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/connmgr"
@@ -34,7 +37,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/gostream"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/rate"
 	"github.com/multiformats/go-multiaddr"
 )
@@ -73,8 +75,8 @@ type Config struct {
 	Listen []string
 	// MaxMemory bounds what streams and connections may buffer, in bytes; 0 means 128 MiB.
 	MaxMemory int64
-	// MaxConnections bounds connections; 0 means 512. A quarter of it is for those that are still proving who they are; past the
-	// other three quarters, who shows no use of being connected gives way.
+	// MaxConnections bounds connections; 0 means 512. A quarter of it is for those that are still proving who they are, of whom the one
+	// who is silent for longest gives way to the next; past the other three quarters, who shows no use of being connected gives way.
 	MaxConnections int
 }
 
@@ -84,6 +86,7 @@ type Host struct {
 	// h2 and h1 take streams of the two protocols; nil for a client. They are there before the first address is listened on, so that
 	// nobody who gets through is told that nothing is spoken here.
 	h2, h1 net.Listener
+	door   *door
 	crowd  *crowd
 }
 
@@ -97,9 +100,10 @@ func NewHost(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a peer: %w", err)
 	}
+	door := newDoor(atTheDoor(c))
 	options := []libp2p.Option{
 		libp2p.Identity(c.Key.priv),
-		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(door.transport),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // crowd does it
@@ -114,7 +118,7 @@ func NewHost(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a peer: %w", err)
 	}
-	p := &Host{host: h, crowd: newCrowd(settled(c), int(c.MaxMemory/streamMemory/2))}
+	p := &Host{host: h, door: door, crowd: newCrowd(settled(c), int(c.MaxMemory/streamMemory/2))}
 	if len(c.Listen) == 0 {
 		return p, nil
 	}
@@ -134,6 +138,7 @@ func (h *Host) listen(on []string) error {
 		return fmt.Errorf("listening for %s: %w", protocolHTTP, err)
 	}
 	h.host.Network().Notify(h.crowd.notifiee())
+	h.host.Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, conn network.Conn) { h.door.through(conn) }})
 	addrs := make([]multiaddr.Multiaddr, 0, len(on))
 	for _, text := range on {
 		a, err := multiaddr.NewMultiaddr(text)
@@ -150,6 +155,10 @@ func settled(c Config) int { return c.MaxConnections - proving(c) }
 
 // proving is how many may be at it.
 func proving(c Config) int { return c.MaxConnections / 4 }
+
+// atTheDoor is how many of them may be at it over TCP, where anybody can be without a word; the rest is for QUIC, and for those who are
+// on their way out.
+func atTheDoor(c Config) int { return max(1, proving(c)*3/4) }
 
 // limits bounds a host as a whole and per peer.
 func limits(c Config) (network.ResourceManager, error) {
@@ -290,11 +299,19 @@ func closeAfter(next http.Handler) http.Handler {
 func parseAddr(s string) (peer.AddrInfo, error) {
 	a, err := multiaddr.NewMultiaddr(s)
 	if err != nil {
-		return peer.AddrInfo{}, fmt.Errorf("%.200q: %w: %.200s", s, ErrAddr, err.Error())
+		return peer.AddrInfo{}, fmt.Errorf("%.200q: %w: %.200s", s, ErrAddr, strings.Map(printed, err.Error()))
 	}
 	info, err := peer.AddrInfoFromP2pAddr(a)
 	if err != nil || len(info.Addrs) == 0 {
 		return peer.AddrInfo{}, fmt.Errorf("%.200q: %w", s, ErrAddr)
 	}
 	return *info, nil
+}
+
+// printed is what of others' text is shown as it is: it may have been in a line of somebody's.
+func printed(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
