@@ -135,6 +135,9 @@ func checkManifestForm(m *manifestv1.Manifest) (manifest.Hash, error) {
 	if err := checkHostForm(m); err != nil {
 		return manifest.Hash{}, err
 	}
+	if err := checkSupported(m); err != nil {
+		return manifest.Hash{}, err
+	}
 	return manifest.HashOf(m)
 }
 

@@ -4,8 +4,8 @@
 //
 // A manifest is accepted only in its one canonical form: lists sorted and without duplicates, images pinned by digest, every
 // resource stated, no unknown fields. So one manifest has one encoding and one hash, and whoever checks the hash has checked
-// everything that will run. Env values enter the hash only by salted commitments: the public form can be shown to anybody. Nothing here
-// may change a manifest that was accepted.
+// everything that will run. Env values and files enter the hash only by salted commitments: the public form can be shown to anybody.
+// Nothing here may change a manifest that was accepted.
 package manifest
 
 import (
@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -34,6 +35,7 @@ const MaxSize = 256 << 10
 const (
 	tagManifest = "apocryph/manifest/v1\x00"
 	tagEnv      = "apocryph/env/v1\x00"
+	tagFile     = "apocryph/file/v1\x00"
 	saltSize    = 16
 )
 
@@ -89,21 +91,25 @@ func HashOf(m *manifestv1.Manifest) (Hash, error) {
 	return sha256.Sum256(append([]byte(tagManifest), b...)), nil
 }
 
-// Public returns a copy with every env value and salt replaced by their commitment.
+// Public returns a copy with every env value, file content and salt replaced by their commitment.
 func Public(m *manifestv1.Manifest) *manifestv1.Manifest {
 	p := proto.CloneOf(m)
 	for _, s := range p.Services {
 		for _, e := range s.Env {
-			c := commitment(e.Salt, e.Value)
-			e.Salt, e.Value, e.Commitment = nil, "", c[:]
+			e.Commitment = commitment(tagEnv, e.Salt, []byte(e.Value))
+			e.Salt, e.Value = nil, ""
 		}
+	}
+	for _, f := range p.Files {
+		f.Commitment = commitment(tagFile, f.Salt, f.Content)
+		f.Salt, f.Content = nil, nil
 	}
 	return p
 }
 
-func commitment(salt []byte, value string) [32]byte {
-	b := append([]byte(tagEnv), salt...)
-	return sha256.Sum256(append(b, value...))
+func commitment(tag string, salt, value []byte) []byte {
+	h := sha256.Sum256(slices.Concat([]byte(tag), salt, value))
+	return h[:]
 }
 
 func marshal(m *manifestv1.Manifest) ([]byte, error) {

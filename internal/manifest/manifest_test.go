@@ -26,18 +26,34 @@ func valid() *manifestv1.Manifest {
 				Resources: &manifestv1.Resources{MilliCpu: 250, MemoryBytes: 256 << 20, EphemeralBytes: 1 << 30},
 			},
 			{
+				Name: "migrate", Digest: "sha256:" + strings.Repeat("b", 64), Restart: manifestv1.Restart_RESTART_ON_FAILURE, RestartAttempts: 3,
+				Resources: &manifestv1.Resources{MilliCpu: 100, MemoryBytes: 64 << 20, EphemeralBytes: 1 << 30},
+			},
+			{
 				Name: "web", Digest: "sha256:" + strings.Repeat("b", 64), Command: []string{"serve"},
 				Ports:     []*manifestv1.Port{{Number: 80, Protocol: "tcp"}, {Number: 443, Protocol: "tcp"}, {Number: 443, Protocol: "udp"}},
 				Resources: &manifestv1.Resources{MilliCpu: 100, MemoryBytes: 64 << 20, EphemeralBytes: 1 << 30},
+				DependsOn: []*manifestv1.Dependency{
+					{Service: "db", Condition: manifestv1.Condition_CONDITION_HEALTHY}, {Service: "migrate", Condition: manifestv1.Condition_CONDITION_COMPLETED},
+				},
+				Health: &manifestv1.Health{Command: []string{"true"}, IntervalMs: 30_000, TimeoutMs: 1, Retries: 3},
+				Networks: []*manifestv1.Attachment{
+					{Network: "back"}, {Network: "front", Aliases: []string{"shop", "web"}},
+				},
+				Files:        []*manifestv1.FileMount{{File: "web-conf", Path: "/etc/web.conf", Mode: 0o444}},
+				MemoryMounts: []*manifestv1.MemoryMount{{Path: "/tmp", SizeBytes: 1 << 20}}, SharedMemoryBytes: 1 << 20,
+				StopSignal: "SIGINT", Groups: []int64{5, 20}, Hostname: "shop", Hosts: []*manifestv1.Host{{Name: "mail.example.com", Address: "192.0.2.1"}},
 			},
 		},
-		Volumes: []*manifestv1.Volume{{Name: "data", SizeBytes: 1 << 30}},
-		Http:    &manifestv1.Http{Service: "web", Port: 80},
+		Volumes:  []*manifestv1.Volume{{Name: "data", SizeBytes: 1 << 30}},
+		Networks: []*manifestv1.Network{{Name: "back", Internal: true}, {Name: "front"}},
+		Files:    []*manifestv1.File{{Name: "web-conf", Content: []byte("key=hunter3"), Salt: bytes.Repeat([]byte{9}, 16)}},
+		Http:     &manifestv1.Http{Service: "web", Port: 80},
 	}
 }
 
 func TestValidateRefuses(t *testing.T) {
-	web := func(m *manifestv1.Manifest) *manifestv1.Service { return m.Services[1] }
+	web := func(m *manifestv1.Manifest) *manifestv1.Service { return m.Services[2] }
 	db := func(m *manifestv1.Manifest) *manifestv1.Service { return m.Services[0] }
 	cases := map[string]func(m *manifestv1.Manifest){
 		"a name that is no DNS label":        func(m *manifestv1.Manifest) { m.Name = "My Shop" },
@@ -65,6 +81,41 @@ func TestValidateRefuses(t *testing.T) {
 		"a group without a user":             func(m *manifestv1.Manifest) { web(m).Group = proto.Int64(1) },
 		"a negative user":                    func(m *manifestv1.Manifest) { web(m).User = proto.Int64(-1) },
 		"a volume of no size":                func(m *manifestv1.Manifest) { m.Volumes[0].SizeBytes = 0 },
+		"a file without a salt":              func(m *manifestv1.Manifest) { m.Files[0].Salt = nil },
+		"a file that is too large":           func(m *manifestv1.Manifest) { m.Files[0].Content = make([]byte, manifest.MaxFileBytes+1) },
+		"a file that is not there":           func(m *manifestv1.Manifest) { web(m).Files[0].File = "other" },
+		"a file nobody may read":             func(m *manifestv1.Manifest) { web(m).Files[0].Mode = 0 },
+		"a file with a sticky bit":           func(m *manifestv1.Manifest) { web(m).Files[0].Mode = 0o1777 },
+		"a file where memory is mounted":     func(m *manifestv1.Manifest) { web(m).Files[0].Path = "/tmp" },
+		"memory where shared memory is":      func(m *manifestv1.Manifest) { web(m).MemoryMounts[0].Path = "/dev/shm" },
+		"more in memory than there is":       func(m *manifestv1.Manifest) { web(m).MemoryMounts[0].SizeBytes = 65 << 20 },
+		"more shared memory than there is":   func(m *manifestv1.Manifest) { web(m).SharedMemoryBytes = 65 << 20 },
+		"a subpath that climbs":              func(m *manifestv1.Manifest) { db(m).Mounts[0].Subpath = "../x" },
+		"an absolute subpath":                func(m *manifestv1.Manifest) { db(m).Mounts[0].Subpath = "/x" },
+		"a network that is not there":        func(m *manifestv1.Manifest) { web(m).Networks[0].Network = "away" },
+		"the same network twice":             func(m *manifestv1.Manifest) { web(m).Networks[1].Network = "back" },
+		"an alias that is another service":   func(m *manifestv1.Manifest) { web(m).Networks[1].Aliases[0] = "db" },
+		"an alias with a dot":                func(m *manifestv1.Manifest) { web(m).Networks[1].Aliases[0] = "a.b" },
+		"a signal that stops nothing":        func(m *manifestv1.Manifest) { web(m).StopSignal = "SIGFOO" },
+		"a group twice":                      func(m *manifestv1.Manifest) { web(m).Groups[0] = 20 },
+		"a negative group":                   func(m *manifestv1.Manifest) { web(m).Groups[0] = -1 },
+		"a host name with a space":           func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = "a b" },
+		"a host at no address":               func(m *manifestv1.Manifest) { web(m).Hosts[0].Address = "example.com" },
+		"an address written otherwise":       func(m *manifestv1.Manifest) { web(m).Hosts[0].Address = "2001:0db8::1" },
+		"a check without a command":          func(m *manifestv1.Manifest) { web(m).Health.Command = nil },
+		"a check without an interval":        func(m *manifestv1.Manifest) { web(m).Health.IntervalMs = 0 },
+		"a check that never fails":           func(m *manifestv1.Manifest) { web(m).Health.Retries = 0 },
+		"a check every other day":            func(m *manifestv1.Manifest) { web(m).Health.IntervalMs = 48 * 3600_000 },
+		"a dependency that is not there":     func(m *manifestv1.Manifest) { web(m).DependsOn[0].Service = "away" },
+		"a dependency on itself":             func(m *manifestv1.Manifest) { web(m).DependsOn[1] = &manifestv1.Dependency{Service: "web"} },
+		"a circle of dependencies":           func(m *manifestv1.Manifest) { db(m).DependsOn = []*manifestv1.Dependency{{Service: "web"}} },
+		"the end of what never ends": func(m *manifestv1.Manifest) {
+			web(m).DependsOn[0].Condition = manifestv1.Condition_CONDITION_COMPLETED
+		},
+		"a condition nobody knows":      func(m *manifestv1.Manifest) { web(m).DependsOn[0].Condition = 9 },
+		"restarts of what is restarted": func(m *manifestv1.Manifest) { db(m).RestartAttempts = 1 },
+		"a restart nobody knows":        func(m *manifestv1.Manifest) { db(m).Restart = -1 },
+		"http by what ends":             func(m *manifestv1.Manifest) { web(m).Restart = manifestv1.Restart_RESTART_NEVER },
 		"an unknown field deep inside": func(m *manifestv1.Manifest) {
 			web(m).Ports[0].ProtoReflect().SetUnknown([]byte{0xf8, 0x01, 0x01})
 		},
@@ -105,6 +156,9 @@ func TestHashChangesWithEverythingThatRuns(t *testing.T) {
 		"read only": func(m *manifestv1.Manifest) { m.Services[0].ReadOnly = true },
 		"user":      func(m *manifestv1.Manifest) { m.Services[0].User = proto.Int64(0) },
 		"resources": func(m *manifestv1.Manifest) { m.Services[0].Resources.MilliCpu++ },
+		"file":      func(m *manifestv1.Manifest) { m.Files[0].Content = []byte("key=hunter4") },
+		"file salt": func(m *manifestv1.Manifest) { m.Files[0].Salt = bytes.Repeat([]byte{8}, 16) },
+		"network":   func(m *manifestv1.Manifest) { m.Networks[0].Internal = false },
 	} {
 		m := valid()
 		change(m)
@@ -124,10 +178,10 @@ func TestPublicFormHidesValuesAndKeepsTheOriginal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Contains(p, []byte("hunter2")) {
-		t.Error("the public form shows an env value")
+	if bytes.Contains(p, []byte("hunter")) {
+		t.Error("the public form shows an env value or a file")
 	}
-	if m.Services[0].Env[0].Value != "hunter2" {
+	if m.Services[0].Env[0].Value != "hunter2" || string(m.Files[0].Content) != "key=hunter3" {
 		t.Error("Public changed its argument")
 	}
 }

@@ -5,10 +5,9 @@ package manifest
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"regexp"
-	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -27,6 +26,14 @@ const (
 	MinEphemeralBytes = 1 << 20
 	MinVolumeBytes    = 8 << 20
 	MaxEnvValue       = 32 << 10
+	MaxNetworks       = 16
+	MaxFiles          = 64
+	MaxFileBytes      = 128 << 10
+	MaxMounts         = 64 // of one service: volumes, files and directories in memory
+	MaxAliases        = 16 // of one service
+	MaxHosts          = 32 // of one service
+	MaxHealthTime     = 24 * time.Hour
+	MaxRestarts       = 1000
 )
 
 // LooksLikeLabel reports whether s is a DNS label of lower-case letters, digits and inner hyphens, 1 to 63 long.
@@ -44,7 +51,7 @@ func Validate(m *manifestv1.Manifest) error {
 		return fmt.Errorf("empty: %w", ErrInvalid)
 	}
 	for _, check := range []func(*manifestv1.Manifest) error{
-		checkKnown, checkName, checkVolumes, checkServices, checkHTTP,
+		checkKnown, checkName, checkVolumes, checkNetworks, checkFiles, checkServices, checkOrder, checkHTTP,
 	} {
 		if err := check(m); err != nil {
 			return err
@@ -138,19 +145,18 @@ func checkServices(m *manifestv1.Manifest) error {
 		if s.GetUser() < 0 || s.GetGroup() < 0 || s.GetUser() > 65535 || s.GetGroup() > 65535 || (s.Group != nil && s.User == nil) {
 			return invalid("service %s: user and group must be 0 to 65535, and a group needs a user", s.Name)
 		}
-		for _, check := range []func(*manifestv1.Service) error{checkResources, checkEnv, checkPorts} {
-			if err := check(s); err != nil {
+		for _, check := range []func(*manifestv1.Manifest, *manifestv1.Service) error{
+			checkResources, checkEnv, checkPorts, checkMounts, checkProcess, checkHealth, checkAttachments, checkHosts,
+		} {
+			if err := check(m, s); err != nil {
 				return err
 			}
-		}
-		if err := checkMounts(m, s); err != nil {
-			return err
 		}
 	}
 	return sorted("services", m.Services, func(a, b *manifestv1.Service) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-func checkResources(s *manifestv1.Service) error {
+func checkResources(_ *manifestv1.Manifest, s *manifestv1.Service) error {
 	r := s.Resources
 	switch {
 	case r == nil:
@@ -165,7 +171,7 @@ func checkResources(s *manifestv1.Service) error {
 	return nil
 }
 
-func checkEnv(s *manifestv1.Service) error {
+func checkEnv(_ *manifestv1.Manifest, s *manifestv1.Service) error {
 	for _, e := range s.Env {
 		switch {
 		case !regexp.MustCompile(envPattern).MatchString(e.GetName()):
@@ -179,7 +185,7 @@ func checkEnv(s *manifestv1.Service) error {
 	return sorted("env of "+s.Name, s.Env, func(a, b *manifestv1.Env) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-func checkPorts(s *manifestv1.Service) error {
+func checkPorts(_ *manifestv1.Manifest, s *manifestv1.Service) error {
 	for _, p := range s.Ports {
 		if n := p.GetNumber(); n == 0 || n > 65535 || (p.Protocol != "tcp" && p.Protocol != "udp") {
 			return invalid("service %s: port %d/%s", s.Name, n, p.GetProtocol())
@@ -188,18 +194,6 @@ func checkPorts(s *manifestv1.Service) error {
 	return sorted("ports of "+s.Name, s.Ports, func(a, b *manifestv1.Port) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Protocol, b.Protocol))
 	})
-}
-
-func checkMounts(m *manifestv1.Manifest, s *manifestv1.Service) error {
-	for _, mt := range s.Mounts {
-		if !strings.HasPrefix(mt.GetPath(), "/") || path.Clean(mt.Path) != mt.Path || mt.Path == "/" || strings.ContainsAny(mt.Path, ":\x00") {
-			return invalid("service %s: mount path %q is not an absolute clean path", s.Name, mt.GetPath())
-		}
-		if !slices.ContainsFunc(m.Volumes, func(v *manifestv1.Volume) bool { return v.Name == mt.Volume }) {
-			return invalid("service %s: volume %q is not in the manifest", s.Name, mt.Volume)
-		}
-	}
-	return sorted("mounts of "+s.Name, s.Mounts, func(a, b *manifestv1.Mount) int { return cmp.Compare(a.Path, b.Path) })
 }
 
 func checkHTTP(m *manifestv1.Manifest) error {
@@ -212,6 +206,9 @@ func checkHTTP(m *manifestv1.Manifest) error {
 	for _, s := range m.Services {
 		if s.Name != m.Http.Service {
 			continue
+		}
+		if s.Restart != manifestv1.Restart_RESTART_UNSPECIFIED {
+			return invalid("http: service %q ends, and is not started again", s.Name)
 		}
 		for _, p := range s.Ports {
 			if p.Number == m.Http.Port && p.Protocol == "tcp" {

@@ -10,7 +10,7 @@
 //
 // Canonical means: fields in number order, lists sorted where stated, no unknown fields and no maps, so that one manifest has one
 // encoding. Its hash is the workload digest: SHA-256 over the tag "apocryph/manifest/v1\0" and the encoding of the public form,
-// in which every env value and its salt are replaced by their commitment.
+// in which every env value, every file's content and their salts are replaced by their commitments.
 
 package manifestv1
 
@@ -29,6 +29,112 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Restart is what follows when a service's process ends.
+type Restart int32
+
+const (
+	// It is started again.
+	Restart_RESTART_UNSPECIFIED Restart = 0
+	// It has done its work, once for each deploy that changed the service.
+	Restart_RESTART_NEVER Restart = 1
+	// It is started again if it failed.
+	Restart_RESTART_ON_FAILURE Restart = 2
+)
+
+// Enum value maps for Restart.
+var (
+	Restart_name = map[int32]string{
+		0: "RESTART_UNSPECIFIED",
+		1: "RESTART_NEVER",
+		2: "RESTART_ON_FAILURE",
+	}
+	Restart_value = map[string]int32{
+		"RESTART_UNSPECIFIED": 0,
+		"RESTART_NEVER":       1,
+		"RESTART_ON_FAILURE":  2,
+	}
+)
+
+func (x Restart) Enum() *Restart {
+	p := new(Restart)
+	*p = x
+	return p
+}
+
+func (x Restart) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Restart) Descriptor() protoreflect.EnumDescriptor {
+	return file_apocryph_manifest_v1_manifest_proto_enumTypes[0].Descriptor()
+}
+
+func (Restart) Type() protoreflect.EnumType {
+	return &file_apocryph_manifest_v1_manifest_proto_enumTypes[0]
+}
+
+func (x Restart) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Restart.Descriptor instead.
+func (Restart) EnumDescriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{0}
+}
+
+// Condition is what a dependency waits for.
+type Condition int32
+
+const (
+	// The container has started.
+	Condition_CONDITION_UNSPECIFIED Condition = 0
+	// The service is ready.
+	Condition_CONDITION_HEALTHY Condition = 1
+	// The service, of which restart is not RESTART_UNSPECIFIED, has ended with code 0.
+	Condition_CONDITION_COMPLETED Condition = 2
+)
+
+// Enum value maps for Condition.
+var (
+	Condition_name = map[int32]string{
+		0: "CONDITION_UNSPECIFIED",
+		1: "CONDITION_HEALTHY",
+		2: "CONDITION_COMPLETED",
+	}
+	Condition_value = map[string]int32{
+		"CONDITION_UNSPECIFIED": 0,
+		"CONDITION_HEALTHY":     1,
+		"CONDITION_COMPLETED":   2,
+	}
+)
+
+func (x Condition) Enum() *Condition {
+	p := new(Condition)
+	*p = x
+	return p
+}
+
+func (x Condition) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Condition) Descriptor() protoreflect.EnumDescriptor {
+	return file_apocryph_manifest_v1_manifest_proto_enumTypes[1].Descriptor()
+}
+
+func (Condition) Type() protoreflect.EnumType {
+	return &file_apocryph_manifest_v1_manifest_proto_enumTypes[1]
+}
+
+func (x Condition) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Condition.Descriptor instead.
+func (Condition) EnumDescriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{1}
+}
+
 // Manifest is what a publisher orders.
 type Manifest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -39,7 +145,11 @@ type Manifest struct {
 	// Sorted by name.
 	Volumes []*Volume `protobuf:"bytes,3,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	// Absent when no service answers HTTP.
-	Http          *Http `protobuf:"bytes,4,opt,name=http,proto3" json:"http,omitempty"`
+	Http *Http `protobuf:"bytes,4,opt,name=http,proto3" json:"http,omitempty"`
+	// Sorted by name.
+	Networks []*Network `protobuf:"bytes,5,rep,name=networks,proto3" json:"networks,omitempty"`
+	// Small files that services mount. Sorted by name.
+	Files         []*File `protobuf:"bytes,6,rep,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -102,6 +212,20 @@ func (x *Manifest) GetHttp() *Http {
 	return nil
 }
 
+func (x *Manifest) GetNetworks() []*Network {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *Manifest) GetFiles() []*File {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
 // Service is one container and the ports by which others reach it.
 type Service struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -131,8 +255,34 @@ type Service struct {
 	ReadOnly bool `protobuf:"varint,13,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// Seconds between the stop signal and the kill; 0 means 10.
 	StopGraceSeconds uint32 `protobuf:"varint,14,opt,name=stop_grace_seconds,json=stopGraceSeconds,proto3" json:"stop_grace_seconds,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What has to be there before this service starts. Sorted by service, without cycles.
+	DependsOn []*Dependency `protobuf:"bytes,15,rep,name=depends_on,json=dependsOn,proto3" json:"depends_on,omitempty"`
+	// Says when the service is ready. Absent: when it runs and, if it answers HTTP, its port accepts connections.
+	Health *Health `protobuf:"bytes,16,opt,name=health,proto3" json:"health,omitempty"`
+	// What follows when the process ends.
+	Restart Restart `protobuf:"varint,17,opt,name=restart,proto3,enum=apocryph.manifest.v1.Restart" json:"restart,omitempty"`
+	// With RESTART_ON_FAILURE: how often at most, 1 to 1000; 0 means without end.
+	RestartAttempts uint32 `protobuf:"varint,18,opt,name=restart_attempts,json=restartAttempts,proto3" json:"restart_attempts,omitempty"`
+	// Sorted by network. Empty: the network of all services that name none.
+	Networks []*Attachment `protobuf:"bytes,19,rep,name=networks,proto3" json:"networks,omitempty"`
+	// Sorted by path.
+	Files []*FileMount `protobuf:"bytes,20,rep,name=files,proto3" json:"files,omitempty"`
+	// Directories in memory, which count as the service's memory. Sorted by path.
+	MemoryMounts []*MemoryMount `protobuf:"bytes,21,rep,name=memory_mounts,json=memoryMounts,proto3" json:"memory_mounts,omitempty"`
+	// Size of /dev/shm; 0 means the provider's own, 64 MiB as a rule.
+	SharedMemoryBytes uint64 `protobuf:"varint,22,opt,name=shared_memory_bytes,json=sharedMemoryBytes,proto3" json:"shared_memory_bytes,omitempty"`
+	// As in "SIGINT"; empty means the image's own.
+	StopSignal string `protobuf:"bytes,23,opt,name=stop_signal,json=stopSignal,proto3" json:"stop_signal,omitempty"`
+	// Groups that the process is in besides its own. Ascending.
+	Groups []int64 `protobuf:"varint,24,rep,packed,name=groups,proto3" json:"groups,omitempty"`
+	// Orphaned processes are reaped by process 1, which is not the service's.
+	Init bool `protobuf:"varint,25,opt,name=init,proto3" json:"init,omitempty"`
+	// What the service calls itself, a DNS label; empty means a name of the provider's choice.
+	Hostname string `protobuf:"bytes,26,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	// Sorted by name, then address.
+	Hosts         []*Host `protobuf:"bytes,27,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Service) Reset() {
@@ -263,6 +413,583 @@ func (x *Service) GetStopGraceSeconds() uint32 {
 	return 0
 }
 
+func (x *Service) GetDependsOn() []*Dependency {
+	if x != nil {
+		return x.DependsOn
+	}
+	return nil
+}
+
+func (x *Service) GetHealth() *Health {
+	if x != nil {
+		return x.Health
+	}
+	return nil
+}
+
+func (x *Service) GetRestart() Restart {
+	if x != nil {
+		return x.Restart
+	}
+	return Restart_RESTART_UNSPECIFIED
+}
+
+func (x *Service) GetRestartAttempts() uint32 {
+	if x != nil {
+		return x.RestartAttempts
+	}
+	return 0
+}
+
+func (x *Service) GetNetworks() []*Attachment {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *Service) GetFiles() []*FileMount {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *Service) GetMemoryMounts() []*MemoryMount {
+	if x != nil {
+		return x.MemoryMounts
+	}
+	return nil
+}
+
+func (x *Service) GetSharedMemoryBytes() uint64 {
+	if x != nil {
+		return x.SharedMemoryBytes
+	}
+	return 0
+}
+
+func (x *Service) GetStopSignal() string {
+	if x != nil {
+		return x.StopSignal
+	}
+	return ""
+}
+
+func (x *Service) GetGroups() []int64 {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Service) GetInit() bool {
+	if x != nil {
+		return x.Init
+	}
+	return false
+}
+
+func (x *Service) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *Service) GetHosts() []*Host {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+// Dependency is a service that comes first.
+type Dependency struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	Condition     Condition              `protobuf:"varint,2,opt,name=condition,proto3,enum=apocryph.manifest.v1.Condition" json:"condition,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dependency) Reset() {
+	*x = Dependency{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dependency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dependency) ProtoMessage() {}
+
+func (x *Dependency) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dependency.ProtoReflect.Descriptor instead.
+func (*Dependency) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Dependency) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Dependency) GetCondition() Condition {
+	if x != nil {
+		return x.Condition
+	}
+	return Condition_CONDITION_UNSPECIFIED
+}
+
+// Health is a command in the service's container: code 0 means ready.
+type Health struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Command []string               `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
+	// Milliseconds, 1 to a day each.
+	IntervalMs uint64 `protobuf:"varint,2,opt,name=interval_ms,json=intervalMs,proto3" json:"interval_ms,omitempty"`
+	TimeoutMs  uint64 `protobuf:"varint,3,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// Milliseconds from the start during which failures don't count; 0 to a day.
+	StartPeriodMs uint64 `protobuf:"varint,4,opt,name=start_period_ms,json=startPeriodMs,proto3" json:"start_period_ms,omitempty"`
+	// Failures in a row after which it is not ready, 1 to 1000.
+	Retries       uint32 `protobuf:"varint,5,opt,name=retries,proto3" json:"retries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Health) Reset() {
+	*x = Health{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Health) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Health) ProtoMessage() {}
+
+func (x *Health) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Health.ProtoReflect.Descriptor instead.
+func (*Health) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Health) GetCommand() []string {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *Health) GetIntervalMs() uint64 {
+	if x != nil {
+		return x.IntervalMs
+	}
+	return 0
+}
+
+func (x *Health) GetTimeoutMs() uint64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *Health) GetStartPeriodMs() uint64 {
+	if x != nil {
+		return x.StartPeriodMs
+	}
+	return 0
+}
+
+func (x *Health) GetRetries() uint32 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+// Attachment puts a service onto a network.
+type Attachment struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Network string                 `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
+	// Further names for the service there: DNS labels, sorted.
+	Aliases       []string `protobuf:"bytes,2,rep,name=aliases,proto3" json:"aliases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attachment) Reset() {
+	*x = Attachment{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attachment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attachment) ProtoMessage() {}
+
+func (x *Attachment) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
+func (*Attachment) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Attachment) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+func (x *Attachment) GetAliases() []string {
+	if x != nil {
+		return x.Aliases
+	}
+	return nil
+}
+
+// Network is who can reach whom: services without one in common can't.
+type Network struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A DNS label.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Services that are on internal networks only reach nothing outside of the app.
+	Internal      bool `protobuf:"varint,2,opt,name=internal,proto3" json:"internal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Network) Reset() {
+	*x = Network{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Network) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Network) ProtoMessage() {}
+
+func (x *Network) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Network.ProtoReflect.Descriptor instead.
+func (*Network) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Network) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Network) GetInternal() bool {
+	if x != nil {
+		return x.Internal
+	}
+	return false
+}
+
+// File is a small one. In the public form content and salt are empty and commitment is set; elsewhere the reverse.
+type File struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A DNS label.
+	Name    string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Content []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	// 16 random bytes.
+	Salt []byte `protobuf:"bytes,3,opt,name=salt,proto3" json:"salt,omitempty"`
+	// SHA-256("apocryph/file/v1\0" ‖ salt ‖ content).
+	Commitment    []byte `protobuf:"bytes,4,opt,name=commitment,proto3" json:"commitment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *File) Reset() {
+	*x = File{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *File) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*File) ProtoMessage() {}
+
+func (x *File) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use File.ProtoReflect.Descriptor instead.
+func (*File) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *File) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *File) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *File) GetSalt() []byte {
+	if x != nil {
+		return x.Salt
+	}
+	return nil
+}
+
+func (x *File) GetCommitment() []byte {
+	if x != nil {
+		return x.Commitment
+	}
+	return nil
+}
+
+// FileMount puts a file into a service's root file system, read-only.
+type FileMount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	File  string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	// Absolute and clean.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Permission bits, 0001 to 0777.
+	Mode          uint32 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileMount) Reset() {
+	*x = FileMount{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileMount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileMount) ProtoMessage() {}
+
+func (x *FileMount) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileMount.ProtoReflect.Descriptor instead.
+func (*FileMount) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FileMount) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *FileMount) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FileMount) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+// MemoryMount is a directory in memory, empty at every start.
+type MemoryMount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absolute and clean.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// 4 KiB to the service's memory.
+	SizeBytes     uint64 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryMount) Reset() {
+	*x = MemoryMount{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryMount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryMount) ProtoMessage() {}
+
+func (x *MemoryMount) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryMount.ProtoReflect.Descriptor instead.
+func (*MemoryMount) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MemoryMount) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *MemoryMount) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+// Host is a name for an address outside of the app.
+type Host struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// An IPv4 or IPv6 address.
+	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Host) Reset() {
+	*x = Host{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Host) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Host) ProtoMessage() {}
+
+func (x *Host) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Host.ProtoReflect.Descriptor instead.
+func (*Host) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Host) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Host) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 // Env is one environment variable. In the public form value and salt are empty and commitment is set; elsewhere the reverse.
 type Env struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -278,7 +1005,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[2]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -290,7 +1017,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[2]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -303,7 +1030,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{2}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Env) GetName() string {
@@ -346,7 +1073,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[3]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +1085,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[3]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +1098,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{3}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Port) GetNumber() uint32 {
@@ -393,15 +1120,19 @@ type Mount struct {
 	// The name of a volume of the manifest.
 	Volume string `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
 	// Absolute and clean.
-	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	ReadOnly      bool   `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	Path     string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	ReadOnly bool   `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	// A new volume stays empty; else it begins with what the image has at this path, and its owner.
+	NoCopy bool `protobuf:"varint,4,opt,name=no_copy,json=noCopy,proto3" json:"no_copy,omitempty"`
+	// A directory of the volume to mount instead of the whole; relative and clean, or empty.
+	Subpath       string `protobuf:"bytes,5,opt,name=subpath,proto3" json:"subpath,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[4]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +1144,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[4]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +1157,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{4}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Mount) GetVolume() string {
@@ -450,6 +1181,20 @@ func (x *Mount) GetReadOnly() bool {
 	return false
 }
 
+func (x *Mount) GetNoCopy() bool {
+	if x != nil {
+		return x.NoCopy
+	}
+	return false
+}
+
+func (x *Mount) GetSubpath() string {
+	if x != nil {
+		return x.Subpath
+	}
+	return ""
+}
+
 type Resources struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	MilliCpu       uint64                 `protobuf:"varint,1,opt,name=milli_cpu,json=milliCpu,proto3" json:"milli_cpu,omitempty"`
@@ -461,7 +1206,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[5]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +1218,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[5]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +1231,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{5}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Resources) GetMilliCpu() uint64 {
@@ -520,7 +1265,7 @@ type Volume struct {
 
 func (x *Volume) Reset() {
 	*x = Volume{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[6]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +1277,7 @@ func (x *Volume) String() string {
 func (*Volume) ProtoMessage() {}
 
 func (x *Volume) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[6]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +1290,7 @@ func (x *Volume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume.ProtoReflect.Descriptor instead.
 func (*Volume) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{6}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Volume) GetName() string {
@@ -575,7 +1320,7 @@ type Http struct {
 
 func (x *Http) Reset() {
 	*x = Http{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[7]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +1332,7 @@ func (x *Http) String() string {
 func (*Http) ProtoMessage() {}
 
 func (x *Http) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[7]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +1345,7 @@ func (x *Http) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Http.ProtoReflect.Descriptor instead.
 func (*Http) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{7}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Http) GetService() string {
@@ -628,12 +1373,14 @@ var File_apocryph_manifest_v1_manifest_proto protoreflect.FileDescriptor
 
 const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\n" +
-	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\xc1\x01\n" +
+	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\xae\x02\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\bservices\x18\x02 \x03(\v2\x1d.apocryph.manifest.v1.ServiceR\bservices\x126\n" +
 	"\avolumes\x18\x03 \x03(\v2\x1c.apocryph.manifest.v1.VolumeR\avolumes\x12.\n" +
-	"\x04http\x18\x04 \x01(\v2\x1a.apocryph.manifest.v1.HttpR\x04http\"\x8b\x04\n" +
+	"\x04http\x18\x04 \x01(\v2\x1a.apocryph.manifest.v1.HttpR\x04http\x129\n" +
+	"\bnetworks\x18\x05 \x03(\v2\x1d.apocryph.manifest.v1.NetworkR\bnetworks\x120\n" +
+	"\x05files\x18\x06 \x03(\v2\x1a.apocryph.manifest.v1.FileR\x05files\"\xee\b\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05image\x18\x02 \x01(\tR\x05image\x12\x16\n" +
@@ -652,9 +1399,61 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\x04user\x18\v \x01(\x03H\x00R\x04user\x88\x01\x01\x12\x19\n" +
 	"\x05group\x18\f \x01(\x03H\x01R\x05group\x88\x01\x01\x12\x1b\n" +
 	"\tread_only\x18\r \x01(\bR\breadOnly\x12,\n" +
-	"\x12stop_grace_seconds\x18\x0e \x01(\rR\x10stopGraceSecondsB\a\n" +
+	"\x12stop_grace_seconds\x18\x0e \x01(\rR\x10stopGraceSeconds\x12?\n" +
+	"\n" +
+	"depends_on\x18\x0f \x03(\v2 .apocryph.manifest.v1.DependencyR\tdependsOn\x124\n" +
+	"\x06health\x18\x10 \x01(\v2\x1c.apocryph.manifest.v1.HealthR\x06health\x127\n" +
+	"\arestart\x18\x11 \x01(\x0e2\x1d.apocryph.manifest.v1.RestartR\arestart\x12)\n" +
+	"\x10restart_attempts\x18\x12 \x01(\rR\x0frestartAttempts\x12<\n" +
+	"\bnetworks\x18\x13 \x03(\v2 .apocryph.manifest.v1.AttachmentR\bnetworks\x125\n" +
+	"\x05files\x18\x14 \x03(\v2\x1f.apocryph.manifest.v1.FileMountR\x05files\x12F\n" +
+	"\rmemory_mounts\x18\x15 \x03(\v2!.apocryph.manifest.v1.MemoryMountR\fmemoryMounts\x12.\n" +
+	"\x13shared_memory_bytes\x18\x16 \x01(\x04R\x11sharedMemoryBytes\x12\x1f\n" +
+	"\vstop_signal\x18\x17 \x01(\tR\n" +
+	"stopSignal\x12\x16\n" +
+	"\x06groups\x18\x18 \x03(\x03R\x06groups\x12\x12\n" +
+	"\x04init\x18\x19 \x01(\bR\x04init\x12\x1a\n" +
+	"\bhostname\x18\x1a \x01(\tR\bhostname\x120\n" +
+	"\x05hosts\x18\x1b \x03(\v2\x1a.apocryph.manifest.v1.HostR\x05hostsB\a\n" +
 	"\x05_userB\b\n" +
-	"\x06_group\"c\n" +
+	"\x06_group\"e\n" +
+	"\n" +
+	"Dependency\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12=\n" +
+	"\tcondition\x18\x02 \x01(\x0e2\x1f.apocryph.manifest.v1.ConditionR\tcondition\"\xa4\x01\n" +
+	"\x06Health\x12\x18\n" +
+	"\acommand\x18\x01 \x03(\tR\acommand\x12\x1f\n" +
+	"\vinterval_ms\x18\x02 \x01(\x04R\n" +
+	"intervalMs\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x03 \x01(\x04R\ttimeoutMs\x12&\n" +
+	"\x0fstart_period_ms\x18\x04 \x01(\x04R\rstartPeriodMs\x12\x18\n" +
+	"\aretries\x18\x05 \x01(\rR\aretries\"@\n" +
+	"\n" +
+	"Attachment\x12\x18\n" +
+	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x18\n" +
+	"\aaliases\x18\x02 \x03(\tR\aaliases\"9\n" +
+	"\aNetwork\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\binternal\x18\x02 \x01(\bR\binternal\"h\n" +
+	"\x04File\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\x12\x12\n" +
+	"\x04salt\x18\x03 \x01(\fR\x04salt\x12\x1e\n" +
+	"\n" +
+	"commitment\x18\x04 \x01(\fR\n" +
+	"commitment\"G\n" +
+	"\tFileMount\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\"@\n" +
+	"\vMemoryMount\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\"4\n" +
+	"\x04Host\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"c\n" +
 	"\x03Env\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
@@ -664,11 +1463,13 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"commitment\":\n" +
 	"\x04Port\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1a\n" +
-	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"P\n" +
+	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"\x83\x01\n" +
 	"\x05Mount\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\"t\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12\x17\n" +
+	"\ano_copy\x18\x04 \x01(\bR\x06noCopy\x12\x18\n" +
+	"\asubpath\x18\x05 \x01(\tR\asubpath\"t\n" +
 	"\tResources\x12\x1b\n" +
 	"\tmilli_cpu\x18\x01 \x01(\x04R\bmilliCpu\x12!\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x04R\vmemoryBytes\x12'\n" +
@@ -680,7 +1481,15 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\x04Http\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x12\n" +
-	"\x04host\x18\x03 \x01(\tR\x04hostBAZ?github.com/apocryph/apocryph/internal/gen/manifestv1;manifestv1b\x06proto3"
+	"\x04host\x18\x03 \x01(\tR\x04host*M\n" +
+	"\aRestart\x12\x17\n" +
+	"\x13RESTART_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rRESTART_NEVER\x10\x01\x12\x16\n" +
+	"\x12RESTART_ON_FAILURE\x10\x02*V\n" +
+	"\tCondition\x12\x19\n" +
+	"\x15CONDITION_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11CONDITION_HEALTHY\x10\x01\x12\x17\n" +
+	"\x13CONDITION_COMPLETED\x10\x02BAZ?github.com/apocryph/apocryph/internal/gen/manifestv1;manifestv1b\x06proto3"
 
 var (
 	file_apocryph_manifest_v1_manifest_proto_rawDescOnce sync.Once
@@ -694,30 +1503,51 @@ func file_apocryph_manifest_v1_manifest_proto_rawDescGZIP() []byte {
 	return file_apocryph_manifest_v1_manifest_proto_rawDescData
 }
 
-var file_apocryph_manifest_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_apocryph_manifest_v1_manifest_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_apocryph_manifest_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_apocryph_manifest_v1_manifest_proto_goTypes = []any{
-	(*Manifest)(nil),  // 0: apocryph.manifest.v1.Manifest
-	(*Service)(nil),   // 1: apocryph.manifest.v1.Service
-	(*Env)(nil),       // 2: apocryph.manifest.v1.Env
-	(*Port)(nil),      // 3: apocryph.manifest.v1.Port
-	(*Mount)(nil),     // 4: apocryph.manifest.v1.Mount
-	(*Resources)(nil), // 5: apocryph.manifest.v1.Resources
-	(*Volume)(nil),    // 6: apocryph.manifest.v1.Volume
-	(*Http)(nil),      // 7: apocryph.manifest.v1.Http
+	(Restart)(0),        // 0: apocryph.manifest.v1.Restart
+	(Condition)(0),      // 1: apocryph.manifest.v1.Condition
+	(*Manifest)(nil),    // 2: apocryph.manifest.v1.Manifest
+	(*Service)(nil),     // 3: apocryph.manifest.v1.Service
+	(*Dependency)(nil),  // 4: apocryph.manifest.v1.Dependency
+	(*Health)(nil),      // 5: apocryph.manifest.v1.Health
+	(*Attachment)(nil),  // 6: apocryph.manifest.v1.Attachment
+	(*Network)(nil),     // 7: apocryph.manifest.v1.Network
+	(*File)(nil),        // 8: apocryph.manifest.v1.File
+	(*FileMount)(nil),   // 9: apocryph.manifest.v1.FileMount
+	(*MemoryMount)(nil), // 10: apocryph.manifest.v1.MemoryMount
+	(*Host)(nil),        // 11: apocryph.manifest.v1.Host
+	(*Env)(nil),         // 12: apocryph.manifest.v1.Env
+	(*Port)(nil),        // 13: apocryph.manifest.v1.Port
+	(*Mount)(nil),       // 14: apocryph.manifest.v1.Mount
+	(*Resources)(nil),   // 15: apocryph.manifest.v1.Resources
+	(*Volume)(nil),      // 16: apocryph.manifest.v1.Volume
+	(*Http)(nil),        // 17: apocryph.manifest.v1.Http
 }
 var file_apocryph_manifest_v1_manifest_proto_depIdxs = []int32{
-	1, // 0: apocryph.manifest.v1.Manifest.services:type_name -> apocryph.manifest.v1.Service
-	6, // 1: apocryph.manifest.v1.Manifest.volumes:type_name -> apocryph.manifest.v1.Volume
-	7, // 2: apocryph.manifest.v1.Manifest.http:type_name -> apocryph.manifest.v1.Http
-	2, // 3: apocryph.manifest.v1.Service.env:type_name -> apocryph.manifest.v1.Env
-	3, // 4: apocryph.manifest.v1.Service.ports:type_name -> apocryph.manifest.v1.Port
-	4, // 5: apocryph.manifest.v1.Service.mounts:type_name -> apocryph.manifest.v1.Mount
-	5, // 6: apocryph.manifest.v1.Service.resources:type_name -> apocryph.manifest.v1.Resources
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	3,  // 0: apocryph.manifest.v1.Manifest.services:type_name -> apocryph.manifest.v1.Service
+	16, // 1: apocryph.manifest.v1.Manifest.volumes:type_name -> apocryph.manifest.v1.Volume
+	17, // 2: apocryph.manifest.v1.Manifest.http:type_name -> apocryph.manifest.v1.Http
+	7,  // 3: apocryph.manifest.v1.Manifest.networks:type_name -> apocryph.manifest.v1.Network
+	8,  // 4: apocryph.manifest.v1.Manifest.files:type_name -> apocryph.manifest.v1.File
+	12, // 5: apocryph.manifest.v1.Service.env:type_name -> apocryph.manifest.v1.Env
+	13, // 6: apocryph.manifest.v1.Service.ports:type_name -> apocryph.manifest.v1.Port
+	14, // 7: apocryph.manifest.v1.Service.mounts:type_name -> apocryph.manifest.v1.Mount
+	15, // 8: apocryph.manifest.v1.Service.resources:type_name -> apocryph.manifest.v1.Resources
+	4,  // 9: apocryph.manifest.v1.Service.depends_on:type_name -> apocryph.manifest.v1.Dependency
+	5,  // 10: apocryph.manifest.v1.Service.health:type_name -> apocryph.manifest.v1.Health
+	0,  // 11: apocryph.manifest.v1.Service.restart:type_name -> apocryph.manifest.v1.Restart
+	6,  // 12: apocryph.manifest.v1.Service.networks:type_name -> apocryph.manifest.v1.Attachment
+	9,  // 13: apocryph.manifest.v1.Service.files:type_name -> apocryph.manifest.v1.FileMount
+	10, // 14: apocryph.manifest.v1.Service.memory_mounts:type_name -> apocryph.manifest.v1.MemoryMount
+	11, // 15: apocryph.manifest.v1.Service.hosts:type_name -> apocryph.manifest.v1.Host
+	1,  // 16: apocryph.manifest.v1.Dependency.condition:type_name -> apocryph.manifest.v1.Condition
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_manifest_v1_manifest_proto_init() }
@@ -731,13 +1561,14 @@ func file_apocryph_manifest_v1_manifest_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_manifest_v1_manifest_proto_rawDesc), len(file_apocryph_manifest_v1_manifest_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_apocryph_manifest_v1_manifest_proto_goTypes,
 		DependencyIndexes: file_apocryph_manifest_v1_manifest_proto_depIdxs,
+		EnumInfos:         file_apocryph_manifest_v1_manifest_proto_enumTypes,
 		MessageInfos:      file_apocryph_manifest_v1_manifest_proto_msgTypes,
 	}.Build()
 	File_apocryph_manifest_v1_manifest_proto = out.File
