@@ -28,15 +28,18 @@ import (
 
 // cli lists the commands. Each is in the file of its name.
 type cli struct {
-	Deploy  deployCmd  `cmd:"" help:"Bring an app file to a provider, or update it there."`
-	Ls      lsCmd      `cmd:"" help:"List the apps of this machine."`
-	Status  statusCmd  `cmd:"" help:"Show how an app is."`
-	Logs    logsCmd    `cmd:"" help:"Read what an app's services write."`
-	Bill    billCmd    `cmd:"" help:"Show what an app used and what that costs."`
-	Stop    stopCmd    `cmd:"" help:"End an app, settle, and get the rest of the deposit back."`
-	Channel channelCmd `cmd:"" help:"Look after the channel that pays for an app."`
-	Wallet  walletCmd  `cmd:"" help:"Make or show the wallet that pays."`
-	Version versionCmd `cmd:"" help:"Show the version of this program."`
+	Deploy   deployCmd   `cmd:"" help:"Bring an app file to a provider, or update it there."`
+	Ls       lsCmd       `cmd:"" help:"List the apps of this machine."`
+	Status   statusCmd   `cmd:"" help:"Show how an app is."`
+	Logs     logsCmd     `cmd:"" help:"Read what an app's services write."`
+	Bill     billCmd     `cmd:"" help:"Show what an app used and what that costs."`
+	Diff     diffCmd     `cmd:"" help:"Show what deploying an app file would change."`
+	Restart  restartCmd  `cmd:"" help:"Start an app's services anew."`
+	Rollback rollbackCmd `cmd:"" help:"Go back to the version of an app before this one."`
+	Stop     stopCmd     `cmd:"" help:"End an app, settle, and get the rest of the deposit back."`
+	Channel  channelCmd  `cmd:"" help:"Look after the channel that pays for an app."`
+	Wallet   walletCmd   `cmd:"" help:"Make or show the wallet that pays."`
+	Version  versionCmd  `cmd:"" help:"Show the version of this program."`
 }
 
 // The exit codes besides 0.

@@ -55,6 +55,8 @@ type deployment struct {
 	session  *session
 	// first says that the provider had no version of the app before this run.
 	first bool
+	// restarts says that this version is no other one, but the same started anew.
+	restarts bool
 }
 
 // Deploy brings an app to a provider, or updates the one of the same name there. Run again after it was interrupted, it goes on where it was.
@@ -135,8 +137,27 @@ func (d *deployment) pin(ctx context.Context) error {
 		},
 		Salt: d.salt,
 	})
+	if err != nil {
+		return err
+	}
 	d.manifest = m
-	return err
+	return keepRevisions(d.app, m)
+}
+
+// keepRevisions takes over what restarts have counted: another version is no restart of what it does not change.
+func keepRevisions(a *App, to *manifestv1.Manifest) error {
+	if a.Stage != StageApplied {
+		return nil
+	}
+	m, err := manifest.Decode(a.Manifest)
+	if err != nil {
+		return fmt.Errorf("the state of %s: %w", a.Name, err)
+	}
+	was := byName(m)
+	for _, s := range to.Services {
+		s.Revision = was[s.Name].GetRevision()
+	}
+	return nil
 }
 
 // salt is secret because the seed is, and the same for the same file.

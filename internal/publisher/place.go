@@ -3,6 +3,7 @@
 package publisher
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,11 @@ func (d *deployment) place(ctx context.Context) (*providerv1.AppStatus, error) {
 	if err := d.push(ctx); err != nil {
 		return nil, d.afterOpening(ctx, err)
 	}
+	return d.install(ctx)
+}
+
+// install orders the manifest and waits until it is in force.
+func (d *deployment) install(ctx context.Context) (*providerv1.AppStatus, error) {
 	if err := d.apply(ctx); err != nil {
 		return nil, d.afterOpening(ctx, err)
 	}
@@ -109,10 +115,14 @@ func (d *deployment) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.app.Manifest, err = manifest.Encode(d.manifest); err != nil {
+	encoded, err := manifest.Encode(d.manifest)
+	if err != nil {
 		return err
 	}
-	d.app.Stage = StageApplied
+	if d.app.Stage == StageApplied && !d.restarts && !bytes.Equal(encoded, d.app.Manifest) {
+		d.app.Before = d.app.Manifest
+	}
+	d.app.Manifest, d.app.Stage = encoded, StageApplied
 	return d.Store.Save(d.app)
 }
 

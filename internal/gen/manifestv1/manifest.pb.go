@@ -90,7 +90,7 @@ const (
 	Condition_CONDITION_UNSPECIFIED Condition = 0
 	// The service is ready.
 	Condition_CONDITION_HEALTHY Condition = 1
-	// The service, of which restart is not RESTART_UNSPECIFIED, has ended with code 0.
+	// The service has ended with code 0. Its restart is not RESTART_UNSPECIFIED.
 	Condition_CONDITION_COMPLETED Condition = 2
 )
 
@@ -280,7 +280,9 @@ type Service struct {
 	// What the service calls itself, a DNS label; empty means a name of the provider's choice.
 	Hostname string `protobuf:"bytes,26,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	// Sorted by name, then address.
-	Hosts         []*Host `protobuf:"bytes,27,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Hosts []*Host `protobuf:"bytes,27,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Means nothing by itself: another number has the service started anew.
+	Revision      uint64 `protobuf:"varint,28,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +504,13 @@ func (x *Service) GetHosts() []*Host {
 		return x.Hosts
 	}
 	return nil
+}
+
+func (x *Service) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // Dependency is a service that comes first.
@@ -1380,7 +1389,7 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\avolumes\x18\x03 \x03(\v2\x1c.apocryph.manifest.v1.VolumeR\avolumes\x12.\n" +
 	"\x04http\x18\x04 \x01(\v2\x1a.apocryph.manifest.v1.HttpR\x04http\x129\n" +
 	"\bnetworks\x18\x05 \x03(\v2\x1d.apocryph.manifest.v1.NetworkR\bnetworks\x120\n" +
-	"\x05files\x18\x06 \x03(\v2\x1a.apocryph.manifest.v1.FileR\x05files\"\xee\b\n" +
+	"\x05files\x18\x06 \x03(\v2\x1a.apocryph.manifest.v1.FileR\x05files\"\x8a\t\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05image\x18\x02 \x01(\tR\x05image\x12\x16\n" +
@@ -1414,7 +1423,8 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\x06groups\x18\x18 \x03(\x03R\x06groups\x12\x12\n" +
 	"\x04init\x18\x19 \x01(\bR\x04init\x12\x1a\n" +
 	"\bhostname\x18\x1a \x01(\tR\bhostname\x120\n" +
-	"\x05hosts\x18\x1b \x03(\v2\x1a.apocryph.manifest.v1.HostR\x05hostsB\a\n" +
+	"\x05hosts\x18\x1b \x03(\v2\x1a.apocryph.manifest.v1.HostR\x05hosts\x12\x1a\n" +
+	"\brevision\x18\x1c \x01(\x04R\brevisionB\a\n" +
 	"\x05_userB\b\n" +
 	"\x06_group\"e\n" +
 	"\n" +

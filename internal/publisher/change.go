@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/apocryph/apocryph/internal/appfile"
+	"github.com/apocryph/apocryph/internal/fault"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	"github.com/apocryph/apocryph/internal/manifest"
+)
+
+// ErrNothingBefore says that an app has no version to go back to.
+var ErrNothingBefore = errors.New("there is no version before this one")
+
+// Restart has an app's services started anew, all of them when none is named, and waits until they are ready. What they are stays the same.
+func (p *Publisher) Restart(ctx context.Context, app string, services []string, wait time.Duration) (*Deployed, error) {
+	return p.change(ctx, app, change{wait: wait, restarts: true, to: func(a *App) (*manifestv1.Manifest, error) {
+		m, err := manifest.Decode(a.Manifest)
+		if err != nil {
+			return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
+		}
+		missing := slices.Clone(services)
+		for _, s := range m.Services {
+			if len(services) == 0 || slices.Contains(services, s.Name) {
+				s.Revision++
+			}
+			missing = slices.DeleteFunc(missing, func(name string) bool { return name == s.Name })
+		}
+		if len(missing) > 0 {
+			return nil, fault.Hint(fmt.Errorf("app %s has no service %q", a.Name, missing[0]), "see its services with: apocryph status "+a.Name)
+		}
+		return m, nil
+	}})
+}
+
+// Rollback has the version before the present one in force again, which can itself be taken back in the same way. Volumes stay as they
+// are. It returns ErrNothingBefore when there was none.
+func (p *Publisher) Rollback(ctx context.Context, app string, wait time.Duration) (*Deployed, error) {
+	return p.change(ctx, app, change{wait: wait, to: before})
+}
+
+// Undone returns what Rollback would change.
+func (p *Publisher) Undone(app string) ([]Change, error) {
+	a, err := p.Store.Find(app)
+	if err != nil {
+		return nil, err
+	}
+	to, err := before(a)
+	if err != nil {
+		return nil, err
+	}
+	from, err := manifest.Decode(a.Manifest)
+	if err != nil {
+		return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
+	}
+	return Diff(from, to), nil
+}
+
+func before(a *App) (*manifestv1.Manifest, error) {
+	if len(a.Before) == 0 {
+		return nil, fault.Hint(fmt.Errorf("app %s: %w", a.Name, ErrNothingBefore), "the version before is known after an update that was made from this machine")
+	}
+	m, err := manifest.Decode(a.Before)
+	if err != nil {
+		return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
+	}
+	return m, keepRevisions(a, m)
+}
+
+// Compare returns what a deploy of the file would change of the app of its name. It needs no provider.
+func (p *Publisher) Compare(ctx context.Context, file *appfile.File) (*App, []Change, error) {
+	known, err := p.Store.Find(file.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &deployment{Publisher: p, app: known, order: Order{File: file}}
+	if err := d.changeable(); err != nil {
+		return nil, nil, err
+	}
+	is, err := manifest.Decode(known.Manifest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the state of %s: %w", known.Name, err)
+	}
+	if err := d.pin(ctx); err != nil {
+		return nil, nil, err
+	}
+	return known, Diff(is, d.manifest), nil
+}
+
+// change is another manifest for an app that is deployed, of images that the provider has.
+type change struct {
+	to       func(*App) (*manifestv1.Manifest, error)
+	restarts bool
+	wait     time.Duration
+}
+
+func (p *Publisher) change(ctx context.Context, app string, c change) (*Deployed, error) {
+	known, err := p.Store.Find(app)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := p.Store.Lock(known.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if known, err = p.Store.Find(app); err != nil {
+		return nil, err
+	}
+	d := &deployment{Publisher: p, app: known, restarts: c.restarts, order: Order{Endpoint: known.Endpoint, Wait: c.wait}}
+	if err := d.changeable(); err != nil {
+		return nil, err
+	}
+	if d.manifest, err = c.to(known); err != nil {
+		return nil, err
+	}
+	if err := d.meet(ctx); err != nil {
+		return nil, err
+	}
+	defer d.session.Close()
+	status, err := d.install(ctx)
+	return &Deployed{App: d.app, Status: status}, err
+}
+
+// changeable returns an error unless the app is deployed, and this wallet's.
+func (d *deployment) changeable() error {
+	switch a := d.app; {
+	case a.Stage != StageApplied:
+		return fault.Hint(fmt.Errorf("app %s is not deployed (%s)", a.Name, a.Stage), "see apocryph status "+a.Name)
+	case a.Publisher != d.Wallet.Address():
+		return fault.Hint(fmt.Errorf("app %s belongs to wallet %s, this is %s", a.Name, a.Publisher, d.Wallet.Address()), "use that wallet: --wallet FILE")
+	}
+	return nil
+}

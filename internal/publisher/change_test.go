@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publisher_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/apocryph/apocryph/internal/fault"
+	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/publisher"
+)
+
+const twoServices = "{services: {db: {image: db}, web: {image: web, environment: {A: secret}}}}"
+
+func revisions(t *testing.T, a *publisher.App) map[string]uint64 {
+	t.Helper()
+	m, err := manifest.Decode(a.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]uint64{}
+	for _, s := range m.Services {
+		all[s.Name] = s.Revision
+	}
+	return all
+}
+
+func TestRestart(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.start().Deploy(t.Context(), w.order(twoServices)); err != nil {
+		t.Fatal(err)
+	}
+	w.calls = nil
+	d, err := w.start().Restart(t.Context(), "notes", []string{"web"}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]uint64{"db": 0, "web": 1}, revisions(t, d.App)); diff != "" {
+		t.Errorf("revisions (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"evidence", "apply", "applied", "watch"}, w.calls); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	// The same file again is no restart, and undoes none.
+	if d, err = w.start().Deploy(t.Context(), w.order(twoServices)); err != nil || revisions(t, d.App)["web"] != 1 {
+		t.Errorf("deployed again: %v, %v", revisions(t, d.App), err)
+	}
+	if _, err := w.start().Restart(t.Context(), "notes", []string{"web", "cache"}, time.Minute); err == nil || !strings.Contains(err.Error(), `"cache"`) {
+		t.Errorf("a service that is not there: %v", err)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.start().Deploy(t.Context(), w.order(oneService)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.start().Rollback(t.Context(), "notes", time.Minute); !errors.Is(err, publisher.ErrNothingBefore) || fault.HintOf(err) == "" {
+		t.Errorf("got %v, want ErrNothingBefore with a hint", err)
+	}
+	first := mustFind(t, w, "notes").Manifest
+	if _, err := w.start().Deploy(t.Context(), w.order(twoServices)); err != nil {
+		t.Fatal(err)
+	}
+	second := mustFind(t, w, "notes").Manifest
+	for _, want := range []publisher.Bytes{first, second} { // a rollback is taken back by another one
+		d, err := w.start().Rollback(t.Context(), "notes", time.Minute)
+		if err != nil || string(d.App.Manifest) != string(want) || string(mustFind(t, w, "notes").Manifest) != string(want) {
+			t.Fatalf("rolled back to the wrong version, %v", err)
+		}
+	}
+	if _, err := w.start().Restart(t.Context(), "notes", nil, time.Minute); err != nil || string(mustFind(t, w, "notes").Before) != string(first) {
+		t.Errorf("a restart counts as a version, %v", err)
+	}
+	if len(w.opened) != 1 {
+		t.Errorf("opened %d channels", len(w.opened))
+	}
+}
+
+// An update that the provider refuses is not the version to go back to.
+func TestRollbackAfterARefusedUpdate(t *testing.T) {
+	w := newWorld(t)
+	for _, file := range []string{oneService, twoServices} {
+		if _, err := w.start().Deploy(t.Context(), w.order(file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := mustFind(t, w, "notes").Before
+	w.refuse = errors.New("no")
+	if _, err := w.start().Deploy(t.Context(), w.order("services: {web: {image: other, environment: {B: c}}}")); err == nil {
+		t.Fatal("it was not refused")
+	}
+	if got := mustFind(t, w, "notes").Before; string(got) != string(before) {
+		t.Error("what was refused counts as a version")
+	}
+}
+
+func TestCompare(t *testing.T) {
+	w := newWorld(t)
+	old := `{services: {db: {image: db, volumes: ["data:/data"]}, gone: {image: web}, web: {image: web, environment: {A: secret, B: b}, ports: ["80:80"]}}, volumes: {data: {}}}`
+	if _, err := w.start().Deploy(t.Context(), w.order(old)); err != nil {
+		t.Fatal(err)
+	}
+	changed := `{services: {db: {image: db, volumes: ["data:/data"]}, new: {image: web}, web: {image: web, command: [serve], environment: {A: hidden, C: c}, ports: ["80:80"], mem_limit: 512m}},
+		volumes: {data: {x-apocryph: {size: 2GiB}}}}`
+	w.calls = nil
+	app, changes, err := w.start().Compare(t.Context(), file(t, changed))
+	if err != nil || app.Name != "notes" {
+		t.Fatalf("%v, %v", app, err)
+	}
+	var lines []string
+	for _, c := range changes {
+		lines = append(lines, c.String())
+	}
+	want := []string{
+		"~ volumes.data: 1GiB → 2GiB", "- gone: removed, of image web", "+ new: new, of image web",
+		`+ web.command: "serve"`, "~ web.environment.A: (6 bytes) → (6 bytes)", "- web.environment.B: (1 bytes)", "+ web.environment.C: (1 bytes)",
+		`~ web.resources: {"ephemeralBytes":"1073741824","memoryBytes":"268435456","milliCpu":"250"} → {"ephemeralBytes":"1073741824","memoryBytes":"536870912","milliCpu":"250"}`,
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	if all := strings.Join(lines, "\n"); strings.Contains(all, "secret") || strings.Contains(all, "hidden") {
+		t.Error("a value is shown")
+	}
+	if _, same, err := w.start().Compare(t.Context(), file(t, old)); err != nil || len(same) > 0 || len(w.calls) > 0 {
+		t.Errorf("the same file: %v, %v, calls %v", same, err, w.calls)
+	}
+}
