@@ -50,9 +50,39 @@ type ProviderStatus struct {
 	// SeenAt is when the doctor last looked at anything.
 	// +optional
 	SeenAt *metav1.Time `json:"seenAt,omitempty"`
+	// Machines are what each machine last said to the checks that depend on the machine.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Machines []MachineStatus `json:"machines,omitempty"`
 
 	// GasAccount is the address that pays for claims, 0x and 40 hex digits. The invoicer writes it, who alone has its key.
 	// +optional
 	// +kubebuilder:validation:Pattern=`^0x[0-9a-fA-F]{40}$`
 	GasAccount string `json:"gasAccount,omitempty"`
+}
+
+// MachineStatus is what the doctor last saw on one machine. It is kept while the machine is part of the cluster.
+type MachineStatus struct {
+	Name string `json:"name"`
+	// LookedAt is when all checks were last tried here, whether or not they could be made.
+	// +optional
+	LookedAt *metav1.Time `json:"lookedAt,omitempty"`
+	// Checks have the last verdict of each check that had one here.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Checks []MachineCheck `json:"checks,omitempty"`
+}
+
+// MachineCheck is a check's last verdict on one machine.
+type MachineCheck struct {
+	Name string `json:"name"`
+	// Result is ok, warn or FAIL.
+	Result string `json:"result"`
+	// Saw is what was seen; it is left out where all is well.
+	// +optional
+	Saw string `json:"saw,omitempty"`
+	// At is when it was seen.
+	At metav1.Time `json:"at"`
 }

@@ -38,6 +38,7 @@ type doctorCmd struct {
 	Metrics    string `help:"Endpoint of metrics and health, with --continuous." default:":9090"`
 
 	Only       []string `help:"Checks to make; all without it."`
+	Machine    []string `help:"Machines to look at, also those that no app is put on; without it, it is the turn of those not looked at for longest."`
 	JSON       bool     `name:"json" help:"Write JSON instead of a table."`
 	Quiet      bool     `help:"Do not write into the Provider what was seen, so that nothing follows from this run."`
 	Continuous bool     `help:"Look again and again instead of once, and write no table."`
@@ -46,6 +47,7 @@ type doctorCmd struct {
 	ProbeEvery time.Duration `help:"Time between looks that take pods." default:"30m"`
 	Retry      time.Duration `help:"Time to the next look that takes pods while one of those checks is not well." default:"2m"`
 	Limit      time.Duration `help:"How long one look may take." default:"4m"`
+	AtOnce     int           `help:"How many machines take probes in one look." default:"8"`
 
 	// Probes has no other use: pods there reach only each other and cluster DNS.
 	Probes     string `help:"Namespace of probe pods." default:"apocryph-system-doctor"`
@@ -110,7 +112,7 @@ func (c *doctorCmd) Run(ctx context.Context, log *slog.Logger) error {
 }
 
 func (c *doctorCmd) once(ctx context.Context, d *doctor.Doctor) error {
-	found, err := d.Examine(ctx, c.Only...)
+	found, err := d.Examine(ctx, doctor.Look{Checks: c.Only, Machines: c.Machine})
 	if err != nil {
 		return exitError{err, exitUnseen}
 	}
@@ -168,7 +170,7 @@ func (c *doctorCmd) config() doctor.Config {
 		UserNamespaces: c.UserNamespaces, VolumeBytes: c.VolumeBytes, MaxPIDs: c.MaxPIDs,
 		Provider: c.Provider, Domain: c.domain(), RPC: c.RPC, MaxLag: c.MaxLag, MaxDrift: c.MaxDrift,
 		ClaimGas: c.ClaimGas, LeastClaims: c.LeastClaims, EnoughClaims: c.EnoughClaims,
-		Advisory: c.Advisory, Limit: c.Limit,
+		Advisory: c.Advisory, Limit: c.Limit, AtOnce: c.AtOnce,
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/apocryph/apocryph/internal/reference"
 )
 
-//go:generate go test -run ^TestGuide$ -update .
+//go:generate go test -run Guide$ -update .
 
 var update = flag.Bool("update", false, "write the generated files")
 
@@ -61,8 +61,27 @@ counts: its channel is open and paid. A check that can't be made (no machine tak
 doctor that has said nothing for an hour is not heard any more.
 
 What it makes lies in the namespace ` + "`apocryph-system-doctor`" + ` with the label ` + "`apocryph.network/probe`" + `, and is removed at the end of each look,
-or at the beginning of the next one if the doctor died. Each look tries the one machine that its pods land on. List a check in ` + "`doctor.advisory`" + `
-of the chart's values to have it warn only; the thresholds are values there too.
+or at the beginning of the next one if the doctor died. List a check in ` + "`doctor.advisory`" + ` of the chart's values to have it warn only; the
+thresholds are values there too.
+
+## Machines
+
+Policies, user namespaces, the way to the image store, process limits, DNS and clocks are looked at on every machine that an app's pod may be put on:
+not on those that are cordoned, not ready, or tainted, since apps tolerate no taint. One look takes ` + "`doctor.atOnce`" + ` machines, and those that were not
+looked at for longest first; where there are more, looks follow each other the faster. What each machine last said, and when, is in the Provider's
+` + "`status.machines`" + `, and counts until it is looked at again, is taken out, or leaves the cluster.
+
+**One machine that fails a required check withdraws quotes**, because the scheduler may put the next app there
+([why](../adr/one-machine-that-fails.md)). The condition names it. Repair it, or take it out and new apps are taken again with the next look:
+
+` + "```sh" + `
+kubectl cordon m2                                                                                      # apps that run there go on
+kubectl -n apocryph-system exec deploy/doctor -- apocryphd doctor                                      # m2 is not counted any more
+kubectl -n apocryph-system exec deploy/doctor -- apocryphd doctor --machine=m2 --quiet                 # repaired? looked at, though cordoned
+kubectl uncordon m2
+` + "```" + `
+
+A cluster in which some machines are for other work needs nothing but the taint that keeps apps off them.
 
 ## Checks
 

@@ -4,10 +4,8 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,16 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/managedfields"
-	"k8s.io/kube-openapi/pkg/validation/spec"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/yaml"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/kube/kubetest"
 	"github.com/apocryph/apocryph/internal/manifest"
 )
 
@@ -44,7 +40,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, now: moment(0), key: client.ObjectKey{Namespace: "apocryph-system", Name: "theapp"}}
-	w.c = fake.NewClientBuilder().WithScheme(kube.Scheme()).WithStatusSubresource(&v1alpha1.App{}).WithTypeConverters(converters(t)...).Build()
+	w.c = fake.NewClientBuilder().WithScheme(kube.Scheme()).WithStatusSubresource(&v1alpha1.App{}).WithTypeConverters(kubetest.Converters(t, "App", "apocryph.network_apps.yaml")...).Build()
 	w.r = &Reconciler{
 		client: w.c, log: slog.New(slog.DiscardHandler), now: func() time.Time { return w.now },
 		listen: func(string) {}, forget: func(string) {},
@@ -54,39 +50,6 @@ func newWorld(t *testing.T) *world {
 		},
 	}
 	return w
-}
-
-// converters know the lists of App.status that several writers share, as the API server does from the CRD.
-func converters(t *testing.T) []managedfields.TypeConverter {
-	t.Helper()
-	raw, err := os.ReadFile("../../deploy/chart/kinds/apocryph.network_apps.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var crd struct {
-		Spec struct {
-			Versions []struct {
-				Schema struct {
-					OpenAPIV3Schema json.RawMessage `json:"openAPIV3Schema"`
-				} `json:"schema"`
-			} `json:"versions"`
-		} `json:"spec"`
-	}
-	if err := yaml.Unmarshal(raw, &crd); err != nil {
-		t.Fatal(err)
-	}
-	var schema spec.Schema
-	if err := json.Unmarshal(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, &schema); err != nil {
-		t.Fatal(err)
-	}
-	schema.AddExtension("x-kubernetes-group-version-kind", []any{
-		map[string]any{"group": v1alpha1.Group, "version": v1alpha1.Version, "kind": "App"},
-	})
-	app, err := managedfields.NewTypeConverter(map[string]*spec.Schema{"app": &schema}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []managedfields.TypeConverter{app, managedfields.NewDeducedTypeConverter()}
 }
 
 func service(name string, mounts ...string) *manifestv1.Service {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	"github.com/apocryph/apocryph/internal/kube"
 )
 
 const (
@@ -91,6 +92,9 @@ func (d *desired) serviceDigest(s *manifestv1.Service) (string, error) {
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%d\x00", d.httpPort(s))
 	_, _ = h.Write(b)
+	if c := d.files(s); c != nil {
+		hashFiles(h, c.BinaryData)
+	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
@@ -121,18 +125,10 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 	}
 	spec := corev1.PodSpec{
 		Containers:                    []corev1.Container{d.container(s)},
-		AutomountServiceAccountToken:  new(false),
-		EnableServiceLinks:            new(false),
 		TerminationGracePeriodSeconds: &grace,
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsUser:      s.User,
-			RunAsGroup:     s.Group,
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
+		SecurityContext:               &corev1.PodSecurityContext{RunAsUser: s.User, RunAsGroup: s.Group},
 	}
-	if d.cfg.UserNamespaces {
-		spec.HostUsers = new(false)
-	}
+	kube.Confine(&spec, d.cfg.UserNamespaces)
 	seen := map[string]bool{}
 	for _, m := range s.GetMounts() {
 		if seen[m.GetVolume()] {
@@ -146,7 +142,7 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 			},
 		})
 	}
-	if len(spec.Volumes) > 0 {
+	if len(spec.Volumes) > 0 { // so far those that keep data
 		group := int64(sharedGroup)
 		if s.Group != nil {
 			group = s.GetGroup()
@@ -155,6 +151,7 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 		// Once is enough: a change of owner over a large volume would delay each start.
 		spec.SecurityContext.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
 	}
+	d.process(&spec, s)
 	return spec
 }
 
@@ -182,16 +179,9 @@ func (d *desired) container(s *manifestv1.Service) corev1.Container {
 		c.Ports = append(c.Ports, corev1.ContainerPort{Name: portName(p), Protocol: protocol(p), ContainerPort: int32(p.GetNumber())})
 	}
 	for _, m := range s.GetMounts() {
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.GetVolume(), MountPath: m.GetPath(), ReadOnly: m.GetReadOnly()})
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.GetVolume(), MountPath: m.GetPath(), SubPath: m.GetSubpath(), ReadOnly: m.GetReadOnly()})
 	}
-	if n := d.httpPort(s); n != 0 {
-		c.ReadinessProbe = &corev1.Probe{
-			ProbeHandler:     corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(int32(n))}},
-			PeriodSeconds:    1,
-			TimeoutSeconds:   1,
-			FailureThreshold: 3,
-		}
-	}
+	c.StartupProbe, c.ReadinessProbe = d.probes(s)
 	return c
 }
 

@@ -36,6 +36,13 @@ type Finding struct {
 
 	Required bool
 	At       time.Time
+	// Sights are what this run's machines said, if the check depends on the machine.
+	Sights []Sight
+
+	fleet *fleet
+	// known says that some machine had a verdict, now or before; unvisited counts those that have not had their turn.
+	known     bool
+	unvisited int
 }
 
 // Check is one question about the provider.
@@ -50,7 +57,9 @@ type Check struct {
 
 	// required is nil for what always is.
 	required func(Config) bool
-	look     func(context.Context, *looker) Verdict
+	// look is for the provider as a whole, at for each machine. Each check has one of them.
+	look func(context.Context, *looker) Verdict
+	at   func(context.Context, *site) Verdict
 }
 
 // Checks is the whole of the doctor's policy.
@@ -58,43 +67,51 @@ func Checks() []Check {
 	return []Check{
 		{
 			Name: "NetworkPolicies", Probes: true,
-			Asks: "Two pods reach each other where the policies of their namespace allow it, and neither where the sender's nor where the receiver's forbid it.",
+			Asks: "Two pods of a machine, and pods of two machines, reach each other where the policies of their namespace allow it, and neither where the sender's nor where the receiver's forbid it.",
 			Do: "install a network plugin that enforces NetworkPolicies in both directions; if yours does, see that the policies of the probes' namespace " +
 				"are those of the chart (helm upgrade brings them back)",
-			look: func(ctx context.Context, l *looker) Verdict { return judged(l.network(ctx))(judgeNetwork) },
+			at: func(ctx context.Context, s *site) Verdict { return judged(s.network(ctx))(judgeNetwork) },
 		},
 		{
 			Name: "UserNamespaces", Probes: true, required: func(c Config) bool { return c.UserNamespaces },
 			Asks: "A pod with hostUsers: false runs, and its user ids are mapped to others on the machine. Advisory where apps.userNamespaces is false.",
 			Do:   "run Linux 6.3 or later with containerd 2 or CRI-O on every machine, or set apps.userNamespaces to false and tell your publishers",
-			look: func(ctx context.Context, l *looker) Verdict { return judged(l.users(ctx))(judgeUsers) },
+			at:   func(ctx context.Context, s *site) Verdict { return judged(s.users(ctx))(judgeUsers) },
 		},
 		{
 			Name: "VolumeSizes", Probes: true,
 			Asks: "A small volume of the apps' storage class is made, and does not take more than its size.",
 			Do: "make a storage class that enforces sizes the default, or name one in apps.storageClass; if its least volume is larger than the probe's, " +
 				"set doctor.volumeBytes",
-			look: func(ctx context.Context, l *looker) Verdict { return judged(l.volume(ctx))(judgeVolume) },
+			look: func(ctx context.Context, l *looker) Verdict {
+				return judged(l.site("any", "").volume(ctx))(judgeVolume)
+			},
 		},
 		{
 			Name: "ImagePath", Probes: true,
 			Asks: "Kubelet asks the image store on the machine's own loopback: an image that the store lacks, and a name that only this store refuses, fail with its answers.",
 			Do: "see that the imagestore pod runs on the machine, that the network plugin knows hostPort (else set imagestore.hostNetwork), that nothing else " +
 				"listens on the port of apps.imagePrefix, and that the runtime has no mirror for localhost",
-			look: func(ctx context.Context, l *looker) Verdict { return judged(l.image(ctx))(judgeImage) },
+			at: func(ctx context.Context, s *site) Verdict { return judged(s.image(ctx))(judgeImage) },
 		},
 		{
 			Name: "PIDLimits", Probes: true,
 			Asks: "A pod can't have more processes than doctor.maxPids: it is let start as many, and the kernel refuses.",
 			Do:   "set podPidsLimit in the kubelet's configuration of every machine, to at most doctor.maxPids, and restart kubelet",
-			look: func(ctx context.Context, l *looker) Verdict { return judged(l.tasks(ctx))(judgeTasks) },
+			at:   func(ctx context.Context, s *site) Verdict { return judged(s.tasks(ctx))(judgeTasks) },
 		},
 		{
 			Name: "DNS", Probes: true,
 			Asks: "A pod under the policies that apps have looks up a Service of its namespace and gets its address.",
 			Do: "see that cluster DNS runs in kube-system with the label k8s-app=kube-dns and listens on port 53 or 5353: the policies of apps let " +
 				"nothing else through",
-			look: func(ctx context.Context, l *looker) Verdict { return judged(l.names(ctx))(judgeNames) },
+			at: func(ctx context.Context, s *site) Verdict { return judged(s.names(ctx))(judgeNames) },
+		},
+		{
+			Name: "MachineClocks", Probes: true,
+			Asks: "The time at which kubelet says that a probe ended lies between the doctor's readings before and after it. Bills are made of such times.",
+			Do:   "run a time service (chrony, systemd-timesyncd) on the machine; if all machines but one differ, on that one, where the doctor runs",
+			at:   func(ctx context.Context, s *site) Verdict { return judged(s.end(ctx))(judgeEnd) },
 		},
 		{
 			Name: "Gas",
@@ -110,7 +127,7 @@ func Checks() []Check {
 		},
 		{
 			Name: "Clock",
-			Asks: "This machine's clock agrees with the API server's, and with the chain's newest block as far as doctor.maxDrift asks for it.",
+			Asks: "The clock of the doctor's machine agrees with the API server's, and with the chain's newest block as far as doctor.maxDrift asks for it.",
 			Do:   "run a time service (chrony, systemd-timesyncd) on every machine; a chain that stands still shows here too",
 			look: func(ctx context.Context, l *looker) Verdict { return judged(l.clock(ctx))(judgeClock) },
 		},

@@ -86,7 +86,7 @@ func (l *looker) until(ctx context.Context, pod *corev1.Pod, done func(*corev1.P
 		if ok || err != nil {
 			return err
 		}
-		if l.parts.Wait(ctx, pollEvery) != nil {
+		if l.parts.Wait(ctx, pollEvery*time.Duration(max(1, len(l.sites)))) != nil {
 			return l.diagnose(context.WithoutCancel(ctx), pod)
 		}
 		if err := l.parts.Cluster.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil && ctx.Err() == nil {
@@ -136,12 +136,18 @@ func (l *looker) warning(ctx context.Context, about client.Object) (reason, mess
 	return reason, message
 }
 
-// run makes a pod and reads its report.
+// report makes a pod and reads what it says.
 func (l *looker) report(ctx context.Context, pod *corev1.Pod, into any) error {
+	_, err := l.lastWords(ctx, pod, into)
+	return err
+}
+
+// lastWords is report, with when the machine says that the pod ended.
+func (l *looker) lastWords(ctx context.Context, pod *corev1.Pod, into any) (ended time.Time, err error) {
 	if err := l.parts.Cluster.Create(ctx, pod); err != nil {
-		return fmt.Errorf("making a probe: %w", err)
+		return ended, fmt.Errorf("making a probe: %w", err)
 	}
-	return l.until(ctx, pod, func(p *corev1.Pod) (bool, error) {
+	err = l.until(ctx, pod, func(p *corev1.Pod) (bool, error) {
 		for _, s := range p.Status.ContainerStatuses {
 			t := s.State.Terminated
 			if t == nil {
@@ -153,6 +159,7 @@ func (l *looker) report(ctx context.Context, pod *corev1.Pod, into any) error {
 					why:     fmt.Sprintf("%s, exit code %d: %.300q", t.Reason, t.ExitCode, t.Message),
 				}
 			}
+			ended = t.FinishedAt.Time
 			return true, nil
 		}
 		if p.Status.Phase == corev1.PodFailed {
@@ -160,79 +167,100 @@ func (l *looker) report(ctx context.Context, pod *corev1.Pod, into any) error {
 		}
 		return false, nil
 	})
+	return ended, err
 }
 
-func (l *looker) users(ctx context.Context) (userFacts, error) {
+func (s *site) users(ctx context.Context) (userFacts, error) {
 	var f userFacts
-	err := l.report(ctx, l.userPod(), &f.report)
+	err := s.report(ctx, s.userPod(), &f.report)
 	if s := new(stuck); errors.As(err, &s) && s.refused {
 		return userFacts{refused: s.why}, nil
 	}
 	return f, err
 }
 
-func (l *looker) tasks(ctx context.Context) (taskFacts, error) {
-	f := taskFacts{most: l.cfg.MaxPIDs}
-	return f, l.report(ctx, l.pod(probeTasks, "tasks", fmt.Sprintf("--bound=%d", l.cfg.MaxPIDs)), &f.report)
+func (s *site) tasks(ctx context.Context) (taskFacts, error) {
+	f := taskFacts{most: s.cfg.MaxPIDs}
+	return f, s.report(ctx, s.pod(probeTasks, "tasks", fmt.Sprintf("--bound=%d", s.cfg.MaxPIDs)), &f.report)
 }
 
-// listen starts the listener and makes a round of the dialer. Two checks read its report.
-func (l *looker) dialled(ctx context.Context) (probe.NetworkReport, error) {
-	var r probe.NetworkReport
-	listener := l.pod(probeListener, "listen")
-	if err := l.parts.Cluster.Create(ctx, listener); err != nil {
-		return r, fmt.Errorf("making a probe: %w", err)
+// listen starts the machine's listener and says where it is.
+func (s *site) listen(ctx context.Context) (string, error) {
+	listener := s.pod(probeListener, "listen")
+	if err := s.parts.Cluster.Create(ctx, listener); err != nil {
+		return "", fmt.Errorf("making a probe: %w", err)
 	}
-	err := l.until(ctx, listener, func(p *corev1.Pod) (bool, error) {
+	err := s.until(ctx, listener, func(p *corev1.Pod) (bool, error) {
 		return p.Status.Phase == corev1.PodRunning && p.Status.PodIP != "", nil
 	})
-	if err != nil {
-		return r, err
-	}
-	return r, l.report(ctx, l.dialer(listener.Status.PodIP), &r)
+	return listener.Status.PodIP, err
 }
 
-func (l *looker) names(ctx context.Context) (nameFacts, error) {
-	var s corev1.Service
-	if err := l.parts.Cluster.Get(ctx, client.ObjectKey{Namespace: l.cfg.Probes, Name: ServiceListener}, &s); err != nil {
+// dialled makes a round of the dialers. Three checks read what they say.
+func (s *site) dialled(ctx context.Context) (f networkFacts, err error) {
+	ip, err := s.listener(ctx)
+	if err != nil {
+		return f, err
+	}
+	f.began = s.parts.Now()
+	f.ended, err = s.lastWords(ctx, s.dialer("near", ip), &f.near)
+	f.seen = s.parts.Now()
+	if err != nil || s.peer == nil {
+		return f, err
+	}
+	if ip, err = s.peer.listener(ctx); err != nil {
+		return f, nil //nolint:nilerr // said where it belongs: by the other machine's own check
+	}
+	f.peer, f.far = s.peer.machine, new(probe.NetworkReport)
+	return f, s.report(ctx, s.dialer("far", ip), f.far)
+}
+
+func (s *site) end(ctx context.Context) (endFacts, error) {
+	f, err := s.network(ctx)
+	return endFacts{f.began, f.seen, f.ended}, err
+}
+
+func (s *site) names(ctx context.Context) (nameFacts, error) {
+	var service corev1.Service
+	if err := s.parts.Cluster.Get(ctx, client.ObjectKey{Namespace: s.cfg.Probes, Name: ServiceListener}, &service); err != nil {
 		return nameFacts{}, fmt.Errorf("looking for the Service that the chart makes: %w", err)
 	}
-	r, err := l.network(ctx)
-	return nameFacts{report: r, want: s.Spec.ClusterIP}, err
+	f, err := s.network(ctx)
+	return nameFacts{report: f.near, want: service.Spec.ClusterIP}, err
 }
 
-func (l *looker) volume(ctx context.Context) (volumeFacts, error) {
-	claim := l.claim()
-	if err := l.parts.Cluster.Create(ctx, claim); err != nil {
+func (s *site) volume(ctx context.Context) (volumeFacts, error) {
+	claim := s.claim()
+	if err := s.parts.Cluster.Create(ctx, claim); err != nil {
 		return volumeFacts{}, fmt.Errorf("making a claim: %w", err)
 	}
 	if claim.Spec.StorageClassName == nil {
 		return volumeFacts{refused: "the cluster has no default class, and none is configured"}, nil
 	}
 	f := volumeFacts{class: *claim.Spec.StorageClassName}
-	err := l.report(ctx, l.volumePod(), &f.report)
+	err := s.report(ctx, s.volumePod(), &f.report)
 	// Looked at whatever became of the pod: a claim that nobody fills is why.
-	if e := l.parts.Cluster.Get(ctx, client.ObjectKeyFromObject(claim), claim); e != nil {
+	if e := s.parts.Cluster.Get(ctx, client.ObjectKeyFromObject(claim), claim); e != nil {
 		return f, errors.Join(err, e)
 	}
 	if claim.Status.Phase != corev1.ClaimBound {
-		if reason, message := l.warning(ctx, claim); reason == "ProvisioningFailed" {
+		if reason, message := s.warning(ctx, claim); reason == "ProvisioningFailed" {
 			return volumeFacts{class: f.class, refused: message}, nil
 		}
 		return f, errors.Join(fmt.Errorf("no volume for a claim of class %q so far", f.class), err)
 	}
 	size := claim.Status.Capacity[corev1.ResourceStorage]
-	f.size = max(size.Value(), l.cfg.VolumeBytes)
+	f.size = max(size.Value(), s.cfg.VolumeBytes)
 	return f, err
 }
 
-func (l *looker) image(ctx context.Context) (imageFacts, error) {
-	f := imageFacts{prefix: l.cfg.ImagePrefix}
-	pod := l.imagePod()
-	if err := l.parts.Cluster.Create(ctx, pod); err != nil {
+func (s *site) image(ctx context.Context) (imageFacts, error) {
+	f := imageFacts{prefix: s.cfg.ImagePrefix}
+	pod := s.imagePod()
+	if err := s.parts.Cluster.Create(ctx, pod); err != nil {
 		return f, fmt.Errorf("making a probe: %w", err)
 	}
-	return f, l.until(ctx, pod, func(p *corev1.Pod) (bool, error) {
+	return f, s.until(ctx, pod, func(p *corev1.Pod) (bool, error) {
 		for _, s := range p.Status.ContainerStatuses {
 			w := s.State.Waiting
 			if w == nil || w.Reason != "ErrImagePull" && w.Reason != "ImagePullBackOff" {

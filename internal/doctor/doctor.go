@@ -27,7 +27,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/apocryph/apocryph/internal/doctor/probe"
+	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/evidence"
 	keeperv1 "github.com/apocryph/apocryph/internal/gen/keeperv1"
@@ -72,6 +72,8 @@ type Config struct {
 
 	// Advisory are checks that withdraw no quotes, beside those that never do.
 	Advisory []string
+	// AtOnce is how many machines take probes in one run, 0 is one.
+	AtOnce int
 	// Limit bounds a run.
 	Limit time.Duration
 }
@@ -156,34 +158,65 @@ func (d *Doctor) Required(k Check) bool {
 	return !slices.Contains(d.cfg.Advisory, k.Name) && (k.required == nil || k.required(d.cfg))
 }
 
-// Examine looks at the checks of those names, all if none is given, and returns what it found in the list's order. It returns an error only
-// if it could not begin: the lock was not to be had.
-func (d *Doctor) Examine(ctx context.Context, names ...string) ([]Finding, error) {
-	checks, err := choose(names)
+// Examine looks, and returns what it found in the list's order. It returns an error only if it could not begin: the lock was not to be had,
+// or what was asked for is not there.
+func (d *Doctor) Examine(ctx context.Context, look Look) ([]Finding, error) {
+	checks, err := choose(look.Checks)
 	if err != nil {
 		return nil, err
 	}
 	found := make([]Finding, len(checks))
+	var unknown error
 	err = d.parts.Lock.Hold(ctx, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, d.cfg.Limit)
 		defer cancel()
 		d.sweep(ctx) // what a crash left, or a removal that took too long
+		var l *looker
 		if slices.ContainsFunc(checks, func(k Check) bool { return k.Probes }) {
 			defer d.sweep(ctx)
+			l, unknown = d.lookAt(ctx, look.Machines)
+		} else {
+			l = d.look()
 		}
-		l := d.look()
+		if unknown != nil {
+			return
+		}
 		var all sync.WaitGroup
 		for i, k := range checks {
 			all.Go(func() {
-				found[i] = Finding{Check: k, Required: d.Required(k), Verdict: k.look(ctx, l), At: d.parts.Now()}
+				found[i] = l.find(ctx, k)
 			})
 		}
 		all.Wait()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("waiting for other runs: %w", err)
+	if err = errors.Join(unknown, err); err != nil {
+		return nil, fmt.Errorf("beginning to look: %w", err)
 	}
 	return found, nil
+}
+
+// find makes one check, where it depends on the machine on each of the run's at the same time.
+func (l *looker) find(ctx context.Context, k Check) Finding {
+	f := Finding{Check: k, Required: l.Required(k)}
+	switch {
+	case k.at == nil:
+		f.Verdict = k.look(ctx, l)
+	case l.blind != nil:
+		f.Verdict = Verdict{Unseen, l.blind.Error()}
+	default:
+		f.fleet = &l.machines
+		f.Sights = make([]Sight, len(l.sites))
+		var all sync.WaitGroup
+		for i, s := range l.sites {
+			all.Go(func() {
+				f.Sights[i] = Sight{Machine: s.machine, Verdict: k.at(ctx, s), At: l.parts.Now()}
+			})
+		}
+		all.Wait()
+		f = f.concluded(l.memory)
+	}
+	f.At = l.parts.Now()
+	return f
 }
 
 // choose returns the checks of those names, in the list's order.
@@ -199,24 +232,73 @@ func choose(names []string) ([]Check, error) {
 // looker is one run's sight. What several checks need is asked for once.
 type looker struct {
 	*Doctor
-	run     string
-	nodes   func(context.Context) []answer
-	network func(context.Context) (probe.NetworkReport, error)
+	run   string
+	nodes func(context.Context) []answer
+
+	// sites are the machines of this run. blind is why it is not known which there are.
+	machines fleet
+	sites    []*site
+	blind    error
+	memory   []v1alpha1.MachineStatus
 }
 
 func (d *Doctor) look() *looker {
 	l := &looker{Doctor: d, run: newRun()}
-	var once, dialled sync.Once
+	var once sync.Once
 	var nodes []answer
 	l.nodes = func(ctx context.Context) []answer {
 		once.Do(func() { nodes = d.askAll(ctx) })
 		return nodes
 	}
-	var r probe.NetworkReport
-	var err error
-	l.network = func(ctx context.Context) (probe.NetworkReport, error) {
-		dialled.Do(func() { r, err = l.dialled(ctx) })
-		return r, err
-	}
 	return l
+}
+
+// lookAt is a look with those machines, or those whose turn it is. It fails if one is named that is not there.
+func (d *Doctor) lookAt(ctx context.Context, named []string) (l *looker, err error) {
+	l = d.look()
+	if l.machines, l.blind = d.fleet(ctx); l.blind != nil {
+		return l, nil
+	}
+	l.memory = d.memory(ctx)
+	chosen, err := l.machines.choose(named, l.memory, max(1, d.cfg.AtOnce))
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range chosen {
+		l.sites = append(l.sites, l.site(fmt.Sprint(i), m))
+	}
+	for i, s := range l.sites {
+		if next := l.sites[(i+1)%len(l.sites)]; next != s {
+			s.peer = next
+		}
+	}
+	return l, nil
+}
+
+// site is one machine in one run; without a machine, whichever the scheduler chooses.
+type site struct {
+	*looker
+	id, machine string
+	// peer is the run's next machine, nil if there is no other.
+	peer *site
+
+	listener func(context.Context) (string, error)
+	network  func(context.Context) (networkFacts, error)
+}
+
+func (l *looker) site(id, machine string) *site {
+	s := &site{looker: l, id: id, machine: machine}
+	var listens, dials sync.Once
+	var ip string
+	var at, how error
+	s.listener = func(ctx context.Context) (string, error) {
+		listens.Do(func() { ip, at = s.listen(ctx) })
+		return ip, at
+	}
+	var f networkFacts
+	s.network = func(ctx context.Context) (networkFacts, error) {
+		dials.Do(func() { f, how = s.dialled(ctx) })
+		return f, how
+	}
+	return s
 }

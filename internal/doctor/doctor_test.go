@@ -4,9 +4,7 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,9 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/managedfields"
-	"k8s.io/kube-openapi/pkg/validation/spec"
-	"sigs.k8s.io/yaml"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/doctor/probe"
@@ -29,44 +24,11 @@ import (
 
 func quantity(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.BinarySI) }
 
-// converters know that conditions are a list by type, as the API server does from the kind's definition.
-func converters(t *testing.T) []managedfields.TypeConverter {
-	t.Helper()
-	raw, err := os.ReadFile("../../deploy/chart/kinds/apocryph.network_providers.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var kind struct {
-		Spec struct {
-			Versions []struct {
-				Schema struct {
-					OpenAPIV3Schema json.RawMessage `json:"openAPIV3Schema"`
-				} `json:"schema"`
-			} `json:"versions"`
-		} `json:"spec"`
-	}
-	if err := yaml.Unmarshal(raw, &kind); err != nil {
-		t.Fatal(err)
-	}
-	var schema spec.Schema
-	if err := json.Unmarshal(kind.Spec.Versions[0].Schema.OpenAPIV3Schema, &schema); err != nil {
-		t.Fatal(err)
-	}
-	schema.AddExtension("x-kubernetes-group-version-kind", []any{
-		map[string]any{"group": v1alpha1.Group, "version": v1alpha1.Version, "kind": "Provider"},
-	})
-	provider, err := managedfields.NewTypeConverter(map[string]*spec.Schema{"provider": &schema}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []managedfields.TypeConverter{provider, managedfields.NewDeducedTypeConverter()}
-}
-
 // Each case breaks one thing. Every other check goes on saying what it says when all is well.
 func TestExamine(t *testing.T) {
 	well := map[string]Result{
 		"NetworkPolicies": OK, "UserNamespaces": OK, "VolumeSizes": OK, "ImagePath": OK, "PIDLimits": OK, "DNS": OK, "Gas": OK, "Endpoints": OK,
-		"Clock": OK, "TEE": Warn,
+		"Clock": OK, "TEE": Warn, "MachineClocks": OK,
 	}
 	says1 := func(name string, report any) func(*world) { return func(w *world) { w.kubelet[name] = says(report) } }
 	network := probe.NetworkReport{Allowed: probe.OK, EgressDenied: "timeout", IngressDenied: "timeout", Addresses: []string{"10.96.0.7"}}
@@ -81,7 +43,7 @@ func TestExamine(t *testing.T) {
 		"all is well":                           {func(*world) {}, nil, ""},
 		"a policy is not enforced":              {says1(probeDialer, leaky), map[string]Result{"NetworkPolicies": Fail}, "out of the sender"},
 		"names are not found":                   {says1(probeDialer, nameless), map[string]Result{"DNS": Fail}, "no such host"},
-		"the listener is on no machine":         {func(w *world) { w.kubelet[probeListener] = stays(corev1.ConditionFalse, "0/1 nodes are available", "") }, map[string]Result{"NetworkPolicies": Unseen, "DNS": Unseen}, "0/1 nodes"},
+		"the listener is on no machine":         {func(w *world) { w.kubelet[probeListener] = stays(corev1.ConditionFalse, "0/1 nodes are available", "") }, map[string]Result{"NetworkPolicies": Unseen, "DNS": Unseen, "MachineClocks": Unseen}, "0/1 nodes"},
 		"the probe's own image can't be pulled": {func(w *world) { w.kubelet[probeTasks] = stays(corev1.ConditionTrue, "denied", "ErrImagePull") }, map[string]Result{"PIDLimits": Unseen}, "denied"},
 		"the runtime knows no user namespaces":  {func(w *world) { w.kubelet[probeUsers] = stays(corev1.ConditionTrue, "idmap", "CreateContainerError") }, map[string]Result{"UserNamespaces": Fail}, "idmap"},
 		"no machine for the user namespace":     {func(w *world) { w.kubelet[probeUsers] = stays(corev1.ConditionFalse, "taints", "") }, map[string]Result{"UserNamespaces": Unseen}, "taints"},
@@ -99,7 +61,10 @@ func TestExamine(t *testing.T) {
 		"one endpoint is away":                  {func(w *world) { delete(w.nodes, "http://a.example/secret") }, map[string]Result{"Endpoints": Warn}, "a.example does not answer"},
 		"the chain is away":                     {func(w *world) { clear(w.nodes) }, map[string]Result{"Endpoints": Unseen, "Gas": Unseen}, "connection refused"},
 		"one endpoint has another history":      {func(w *world) { w.hashes["http://b.example"] = common.Hash{2} }, map[string]Result{"Endpoints": Fail}, "different blocks"},
-		"the machine's clock is wrong":          {func(w *world) { w.apiTime = -2 * time.Minute }, map[string]Result{"Clock": Fail}, "2m0s behind"},
+		"another machine's clock is wrong":      {func(w *world) { w.machineTime = -2 * time.Minute }, map[string]Result{"MachineClocks": Fail}, "is 1m59s behind"},
+		"a machine's clock is off by seconds":   {func(w *world) { w.machineTime = 30 * time.Second }, map[string]Result{"MachineClocks": Warn}, "30s ahead"},
+		"no machine takes apps":                 {func(w *world) { w.cordon(machine) }, map[string]Result{"NetworkPolicies": Unseen, "DNS": Unseen, "UserNamespaces": Unseen, "ImagePath": Unseen, "PIDLimits": Unseen, "MachineClocks": Unseen}, "no machine takes apps"},
+		"the doctor machine's clock is wrong":   {func(w *world) { w.apiTime = -2 * time.Minute }, map[string]Result{"Clock": Fail}, "2m0s behind"},
 		"the API server's clock can't be asked": {func(w *world) { w.apiAway = errors.New("away") }, map[string]Result{"Clock": Unseen}, "away"},
 		"the keeper is away":                    {func(w *world) { w.evidence = fails(connect.CodeUnavailable) }, map[string]Result{"TEE": Unseen}, "unavailable"},
 		"the keeper does not know the doctor":   {func(w *world) { w.evidence = fails(connect.CodePermissionDenied) }, map[string]Result{"TEE": Unseen}, "permission"},
@@ -175,6 +140,9 @@ func TestWhatIsMade(t *testing.T) {
 		if s.ActiveDeadlineSeconds == nil || *s.ActiveDeadlineSeconds > 61 || s.RestartPolicy != corev1.RestartPolicyNever {
 			t.Errorf("%s does not end by itself", p.Name)
 		}
+		if s.HostUsers == nil || *s.HostUsers || *s.EnableServiceLinks || s.SecurityContext.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("%s is not confined as an app is", p.Name)
+		}
 		if *s.AutomountServiceAccountToken || s.ServiceAccountName != "" || s.HostNetwork || s.HostPID || !*s.SecurityContext.RunAsNonRoot {
 			t.Errorf("%s has more than it needs", p.Name)
 		}
@@ -209,7 +177,7 @@ func TestACrashIsCleanedUp(t *testing.T) {
 	old := w.d.look()
 	for _, o := range []interface {
 		metav1.Object
-	}{old.pod(probeListener), old.claim()} {
+	}{old.site("0", "").pod(probeListener), old.site("0", "").claim()} {
 		switch o := o.(type) {
 		case *corev1.Pod:
 			o.Labels[LabelProbe] = "crashed"
@@ -249,7 +217,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 func TestALockThatIsNotToBeHad(t *testing.T) {
 	w := newWorld(t)
 	w.lock = ErrHeld
-	if found, err := w.d.Examine(t.Context()); !errors.Is(err, ErrHeld) || found != nil || len(w.created) > 0 {
+	if found, err := w.d.Examine(t.Context(), Look{}); !errors.Is(err, ErrHeld) || found != nil || len(w.created) > 0 {
 		t.Errorf("found %v, made %v, %v", found, w.created, err)
 	}
 }
@@ -274,7 +242,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
 	}
-	if _, err := newWorld(t).d.Examine(context.Background(), "Weather"); !errors.Is(err, ErrCheck) {
+	if _, err := newWorld(t).d.Examine(context.Background(), Look{Checks: []string{"Weather"}}); !errors.Is(err, ErrCheck) {
 		t.Errorf("examining what there is no check for: %v", err)
 	}
 }
@@ -283,7 +251,7 @@ func TestConfig(t *testing.T) {
 func TestChecksAreComplete(t *testing.T) {
 	seen := map[string]bool{v1alpha1.ConditionFit: true}
 	for _, k := range Checks() {
-		if seen[k.Name] || k.Asks == "" || k.Do == "" || k.look == nil || strings.ContainsAny(k.Name, " -.") {
+		if seen[k.Name] || k.Asks == "" || k.Do == "" || (k.look == nil) == (k.at == nil) || strings.ContainsAny(k.Name, " -.") {
 			t.Errorf("check %+v", k)
 		}
 		seen[k.Name] = true

@@ -16,8 +16,28 @@ import (
 	"github.com/apocryph/apocryph/internal/evidence"
 )
 
-// judgeNetwork: the allowed path is the control. Without it the closed ones prove nothing, and apps would be cut off besides.
-func judgeNetwork(r probe.NetworkReport) Verdict {
+// networkFacts are how a machine's dialer reached the listener of its own machine, and that of another if there is one.
+type networkFacts struct {
+	near probe.NetworkReport
+	// peer is the other machine, empty if there was none. What kept its listener from being tried is its own business, and said there.
+	peer string
+	far  *probe.NetworkReport
+
+	// began and seen are the doctor's readings around the near dialer, ended the machine's.
+	began, seen, ended time.Time
+}
+
+// judgeNetwork: pods of one machine first, as a bridge may let them past the policies that hold between machines.
+func judgeNetwork(f networkFacts) Verdict {
+	v := judgeReport(f.near, "")
+	if v.Result == OK && f.far != nil {
+		v = judgeReport(*f.far, " from here to "+f.peer)
+	}
+	return v
+}
+
+// judgeReport: the allowed path is the control. Without it the closed ones prove nothing, and apps would be cut off besides.
+func judgeReport(r probe.NetworkReport, between string) Verdict {
 	var open []string
 	if r.EgressDenied == probe.OK {
 		open = append(open, "out of the sender")
@@ -27,11 +47,11 @@ func judgeNetwork(r probe.NetworkReport) Verdict {
 	}
 	switch {
 	case len(open) > 0:
-		return verdict(Fail, "a connection that a policy forbids came through: %s", strings.Join(open, " and "))
+		return verdict(Fail, "a connection%s that a policy forbids came through: %s", between, strings.Join(open, " and "))
 	case r.Allowed != probe.OK:
-		return verdict(Fail, "a connection that the policies allow did not come through: %s", r.Allowed)
+		return verdict(Fail, "a connection%s that the policies allow did not come through: %s", between, r.Allowed)
 	}
-	return verdict(OK, "the allowed path is open, both forbidden ones are closed")
+	return verdict(OK, "the allowed path%s is open, both forbidden ones are closed", between)
 }
 
 type nameFacts struct {
@@ -202,6 +222,30 @@ func judgeClock(f clockFacts) Verdict {
 		worst = Warn
 	}
 	return Verdict{worst, saw}
+}
+
+type endFacts struct{ began, seen, ended time.Time }
+
+// judgeEnd: how far a machine's clock is off at the least, since the probe ended somewhere between the two readings. Kubelet cuts its time to
+// whole seconds.
+func judgeEnd(f endFacts) Verdict {
+	var off time.Duration
+	switch {
+	case f.ended.IsZero():
+		return verdict(Unseen, "kubelet does not say when the probe ended")
+	case f.ended.After(f.seen):
+		off = f.ended.Sub(f.seen)
+	case f.ended.Add(time.Second).Before(f.began):
+		off = f.ended.Add(time.Second).Sub(f.began)
+	}
+	worst := OK
+	switch {
+	case off.Abs() > clockFail:
+		worst = Fail
+	case off.Abs() > clockWarn:
+		worst = Warn
+	}
+	return verdict(worst, "the machine's clock is %s", offset(off))
 }
 
 func offset(d time.Duration) string {

@@ -31,7 +31,7 @@ func (j judgement) check(t *testing.T) {
 
 func TestJudgements(t *testing.T) {
 	network := func(allowed, egress, ingress string) Verdict {
-		return judgeNetwork(probe.NetworkReport{Allowed: allowed, EgressDenied: egress, IngressDenied: ingress})
+		return judgeNetwork(networkFacts{near: probe.NetworkReport{Allowed: allowed, EgressDenied: egress, IngressDenied: ingress}})
 	}
 	names := func(err string, found ...string) Verdict {
 		return judgeNames(nameFacts{probe.NetworkReport{NameError: err, Addresses: found}, "10.96.3.4"})
@@ -199,6 +199,6 @@ func TestJudgeEndpoints(t *testing.T) {
 
 // What can't be seen is never judged, whatever the facts.
 func TestUnseenIsNotJudged(t *testing.T) {
-	v := judged(probe.NetworkReport{Allowed: probe.OK, EgressDenied: probe.OK}, errors.New("the API server is away"))(judgeNetwork)
+	v := judged(networkFacts{near: probe.NetworkReport{Allowed: probe.OK, EgressDenied: probe.OK}}, errors.New("the API server is away"))(judgeNetwork)
 	judgement{v, Unseen, "the API server is away"}.check(t)
 }

@@ -5,6 +5,7 @@ package doctor
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/doctor/probe"
+	"github.com/apocryph/apocryph/internal/kube"
 )
 
 // LabelProbe is on everything that a run makes: which probe it is. The chart's policies and its Service choose by it.
@@ -44,40 +46,59 @@ const (
 // newRun names what a run makes.
 func newRun() string { return strings.ToLower(rand.Text()[:8]) }
 
-// pod is a probe: the provider's own image, as an app's pod is made, but with nothing that it does not need. It ends by itself.
-func (l *looker) pod(name string, args ...string) *corev1.Pod {
-	grace, deadline := int64(1), int64(l.cfg.Limit/time.Second)+1
-	return &corev1.Pod{
-		ObjectMeta: l.meta(name),
+// pod is a probe: the provider's own image on the machine, confined as an app's pod is, and with nothing that it does not need. It ends by
+// itself.
+func (s *site) pod(name string, args ...string) *corev1.Pod {
+	grace, deadline := int64(1), int64(s.cfg.Limit/time.Second)+1
+	p := &corev1.Pod{
+		ObjectMeta: s.meta(name),
 		Spec: corev1.PodSpec{
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			ActiveDeadlineSeconds:         &deadline,
 			TerminationGracePeriodSeconds: &grace,
-			AutomountServiceAccountToken:  new(false),
-			EnableServiceLinks:            new(false),
 			SecurityContext: &corev1.PodSecurityContext{
 				RunAsNonRoot: new(true), RunAsUser: new(int64(user)), RunAsGroup: new(int64(user)), FSGroup: new(int64(user)),
-				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+				FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
 			},
-			Containers: []corev1.Container{l.container(name, l.cfg.Image, args...)},
+			Containers: []corev1.Container{s.container(name, s.cfg.Image, args...)},
 		},
+	}
+	kube.Confine(&p.Spec, s.cfg.UserNamespaces)
+	if s.machine != "" {
+		s.bind(&p.Spec)
+	}
+	return p
+}
+
+// bind has the scheduler put a pod on the site's machine, with everything else that the scheduler looks at; but where apps' pods would not be put
+// a machine was asked for by name.
+func (s *site) bind(p *corev1.PodSpec) {
+	p.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchFields: []corev1.NodeSelectorRequirement{{
+				Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{s.machine},
+			}},
+		}}},
+	}}
+	if !slices.Contains(s.machines.open, s.machine) {
+		p.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
 	}
 }
 
-func (l *looker) meta(name string) metav1.ObjectMeta {
+func (s *site) meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: l.cfg.Probes, Name: name + "-" + l.run,
+		Namespace: s.cfg.Probes, Name: name + "-" + s.run + "-" + s.id,
 		Labels: map[string]string{LabelProbe: name, "app.kubernetes.io/part-of": "apocryph"},
 	}
 }
 
-func (l *looker) container(name, image string, args ...string) corev1.Container {
+func (s *site) container(name, image string, args ...string) corev1.Container {
 	memory := int64(probeMemory)
 	if name == probeTasks {
 		memory = taskMemory
 	}
 	return corev1.Container{
-		Name: name, Image: image, ImagePullPolicy: l.cfg.PullPolicy, Args: append([]string{"probe"}, args...),
+		Name: name, Image: image, ImagePullPolicy: s.cfg.PullPolicy, Args: append([]string{"probe"}, args...),
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{
 				corev1.ResourceCPU:              *resource.NewMilliQuantity(10, resource.DecimalSI),
@@ -99,11 +120,13 @@ func (l *looker) container(name, image string, args ...string) corev1.Container 
 }
 
 // dialer tries the listener at ip by its ports, and the Service's name.
-func (l *looker) dialer(ip string) *corev1.Pod {
+func (s *site) dialer(which, ip string) *corev1.Pod {
 	at := func(port int) string { return fmt.Sprintf("%s:%d", bracketed(ip), port) }
-	return l.pod(probeDialer, "network",
+	p := s.pod(probeDialer, "network",
 		"--allowed="+at(probe.PortAllowed), "--egress-denied="+at(probe.PortEgressDenied), "--ingress-denied="+at(probe.PortIngressDenied),
 		"--name="+ServiceListener)
+	p.Name = which + "-" + p.Name
+	return p
 }
 
 func bracketed(ip string) string {
@@ -114,36 +137,36 @@ func bracketed(ip string) string {
 }
 
 // userPod is made as the pods of apps are when user namespaces are on, whether or not they are: what the cluster can do is worth knowing.
-func (l *looker) userPod() *corev1.Pod {
-	p := l.pod(probeUsers, "self")
+func (s *site) userPod() *corev1.Pod {
+	p := s.pod(probeUsers, "self")
 	p.Spec.HostUsers = new(false)
 	return p
 }
 
 // claim is as an app's volume.
-func (l *looker) claim() *corev1.PersistentVolumeClaim {
-	mode := l.cfg.AccessMode
+func (s *site) claim() *corev1.PersistentVolumeClaim {
+	mode := s.cfg.AccessMode
 	if mode == "" {
 		mode = corev1.ReadWriteOncePod
 	}
 	c := &corev1.PersistentVolumeClaim{
-		ObjectMeta: l.meta(probeVolume),
+		ObjectMeta: s.meta(probeVolume),
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{mode},
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{
-				corev1.ResourceStorage: *resource.NewQuantity(l.cfg.VolumeBytes, resource.BinarySI),
+				corev1.ResourceStorage: *resource.NewQuantity(s.cfg.VolumeBytes, resource.BinarySI),
 			}},
 		},
 	}
-	if l.cfg.StorageClass != "" {
-		c.Spec.StorageClassName = &l.cfg.StorageClass
+	if s.cfg.StorageClass != "" {
+		c.Spec.StorageClassName = &s.cfg.StorageClass
 	}
 	return c
 }
 
 // volumePod fills the claim: up to twice what it asked for and some, for classes that round up.
-func (l *looker) volumePod() *corev1.Pod {
-	p := l.pod(probeVolume, "volume", fmt.Sprintf("--most=%d", 2*l.cfg.VolumeBytes+64*mebibyte), mountPoint)
+func (s *site) volumePod() *corev1.Pod {
+	p := s.pod(probeVolume, "volume", fmt.Sprintf("--most=%d", 2*s.cfg.VolumeBytes+64*mebibyte), mountPoint)
 	p.Spec.Volumes = []corev1.Volume{{Name: probeVolume, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: p.Name},
 	}}}
@@ -153,11 +176,11 @@ func (l *looker) volumePod() *corev1.Pod {
 
 // imagePod asks for an image of an app that is not there, and for a name that no app can have (see judgeImage). Both are new each time, so that
 // no cache has an answer.
-func (l *looker) imagePod() *corev1.Pod {
-	p := l.pod(probeImage)
-	absent := l.cfg.ImagePrefix + "/" + delegation.AppID(randomBytes()).String() + "/" + probeImage + "@" + randomDigest()
-	refused := l.cfg.ImagePrefix + "/" + probeImage + "-" + l.run + "/" + probeImage + "@" + randomDigest()
-	p.Spec.Containers = []corev1.Container{l.container(containerAbsent, absent), l.container(containerRefused, refused)}
+func (s *site) imagePod() *corev1.Pod {
+	p := s.pod(probeImage)
+	absent := s.cfg.ImagePrefix + "/" + delegation.AppID(randomBytes()).String() + "/" + probeImage + "@" + randomDigest()
+	refused := s.cfg.ImagePrefix + "/" + probeImage + "-" + s.run + "/" + probeImage + "@" + randomDigest()
+	p.Spec.Containers = []corev1.Container{s.container(containerAbsent, absent), s.container(containerRefused, refused)}
 	for i := range p.Spec.Containers {
 		p.Spec.Containers[i].ImagePullPolicy = corev1.PullAlways
 	}

@@ -57,19 +57,29 @@ func line(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // JSON writes findings for programs.
 func JSON(to io.Writer, found []Finding) error {
+	type site struct {
+		Machine string `json:"machine"`
+		Result  Result `json:"result"`
+		Saw     string `json:"saw"`
+	}
 	type row struct {
 		Check    string `json:"check"`
 		Required bool   `json:"required"`
 		Result   Result `json:"result"`
 		Saw      string `json:"saw"`
 		Do       string `json:"do"`
+		Machines []site `json:"machines,omitempty"`
 	}
 	out := struct {
 		Fit    bool  `json:"fit"`
 		Checks []row `json:"checks"`
 	}{Fit: Sum(found) == nil, Checks: make([]row, 0, len(found))}
 	for _, f := range found {
-		out.Checks = append(out.Checks, row{f.Name, f.Required, f.Result, f.Saw, f.Do})
+		r := row{f.Name, f.Required, f.Result, f.Saw, f.Do, nil}
+		for _, s := range f.Sights {
+			r.Machines = append(r.Machines, site{s.Machine, s.Result, s.Saw})
+		}
+		out.Checks = append(out.Checks, r)
 	}
 	return json.NewEncoder(to).Encode(out)
 }

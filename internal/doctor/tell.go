@@ -5,7 +5,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +54,7 @@ func (d *Doctor) Tell(ctx context.Context, found []Finding) error {
 // state is what the Provider says after findings. It is pure.
 func (d *Doctor) state(old v1alpha1.ProviderStatus, found []Finding) v1alpha1.ProviderStatus {
 	now := metav1.NewTime(d.parts.Now().Truncate(time.Second))
-	s := v1alpha1.ProviderStatus{GasAccount: old.GasAccount, SeenAt: &now}
+	s := v1alpha1.ProviderStatus{GasAccount: old.GasAccount, SeenAt: &now, Machines: remember(old.Machines, found, now)}
 	// What is no check any more is forgotten.
 	for _, k := range Checks() {
 		if c := apimeta.FindStatusCondition(old.Conditions, k.Name); c != nil {
@@ -66,6 +65,7 @@ func (d *Doctor) state(old v1alpha1.ProviderStatus, found []Finding) v1alpha1.Pr
 		s.Conditions = append(s.Conditions, *fit) // for the time of its last change
 	}
 	for _, f := range found {
+		f = f.concluded(s.Machines) // who told meanwhile counts too
 		c := condition(f, apimeta.FindStatusCondition(s.Conditions, f.Name))
 		c.LastTransitionTime = now
 		apimeta.SetStatusCondition(&s.Conditions, c)
@@ -76,7 +76,8 @@ func (d *Doctor) state(old v1alpha1.ProviderStatus, found []Finding) v1alpha1.Pr
 	return s
 }
 
-// condition is a finding as a condition. An unseen one keeps the status that it had.
+// condition is a finding as a condition. An unseen one keeps the status that it had; where machines have verdicts, none of them fails, or the
+// finding would be that.
 func condition(f Finding, old *metav1.Condition) metav1.Condition {
 	c := metav1.Condition{Type: f.Name, Status: metav1.ConditionTrue, Reason: reasonPassed, Message: f.Saw}
 	switch f.Result {
@@ -90,6 +91,9 @@ func condition(f Finding, old *metav1.Condition) metav1.Condition {
 		if old != nil && old.Status != metav1.ConditionUnknown {
 			c.Status = old.Status
 			c.Message = "unseen now (" + f.Saw + ")" + lastSeen + cutLast(old.Message)
+		}
+		if f.known {
+			c.Status, c.Message = metav1.ConditionTrue, "unseen now ("+f.Saw+"); nothing else that was seen fails"
 		}
 	}
 	if len(c.Message) > maxMessage {
@@ -149,7 +153,7 @@ func (d *Doctor) Run(ctx context.Context, r Rhythm) error {
 		if !d.parts.Now().Before(due) {
 			names = nil
 		}
-		found, err := d.Examine(ctx, names...)
+		found, err := d.Examine(ctx, Look{Checks: names})
 		if err == nil {
 			d.log(ctx, found)
 			err = d.Tell(ctx, found)
@@ -169,12 +173,22 @@ func (d *Doctor) Run(ctx context.Context, r Rhythm) error {
 	}
 }
 
+// next is when probes are due again. Where one look does not cover all machines, looks follow each other the faster, so that each machine has
+// its turn as often as if it were the only one.
 func (r Rhythm) next(found []Finding) time.Duration {
-	ill := slices.ContainsFunc(found, func(f Finding) bool { return f.Probes && f.Result != OK })
-	if ill || len(found) == 0 {
+	turns := 1
+	for _, f := range found {
+		if f.Probes && (f.Result != OK || f.unvisited > 0) {
+			return min(r.Retry, r.ProbeEvery)
+		}
+		if n := len(f.Sights); n > 0 {
+			turns = max(turns, (len(f.fleet.open)+n-1)/n)
+		}
+	}
+	if len(found) == 0 {
 		return min(r.Retry, r.ProbeEvery)
 	}
-	return r.ProbeEvery
+	return r.ProbeEvery / time.Duration(turns)
 }
 
 func namesOf(which func(Check) bool) []string {

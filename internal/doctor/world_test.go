@@ -28,12 +28,14 @@ import (
 	"github.com/apocryph/apocryph/internal/evidence"
 	keeperv1 "github.com/apocryph/apocryph/internal/gen/keeperv1"
 	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/kube/kubetest"
 )
 
 const (
-	system = "apocryph-system"
-	probes = "apocryph-system-doctor"
-	gasKey = "0x00000000000000000000000000000000000000AA"
+	system  = "apocryph-system"
+	probes  = "apocryph-system-doctor"
+	machine = "m1"
+	gasKey  = "0x00000000000000000000000000000000000000AA"
 )
 
 // world is a provider in which all is well, until a test breaks something. Pods become what the test's kubelet makes of them at once, so
@@ -50,6 +52,8 @@ type world struct {
 	kubelet  map[string]func(*corev1.Pod)
 	class    string
 	capacity int64
+	// machineTime is how far machines' clocks are ahead.
+	machineTime time.Duration
 
 	nodes    map[string]Node
 	hashes   map[string]common.Hash
@@ -85,10 +89,11 @@ func newWorld(t *testing.T, edit ...func(*Config)) *world {
 	w.evidence = sim.answer(w.now)
 	w.c = interceptor.NewClient(fake.NewClientBuilder().WithScheme(kube.Scheme()).WithStatusSubresource(&v1alpha1.Provider{}).WithObjects(
 		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: probes, Name: ServiceListener}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.7"}},
+		node(machine),
 		&v1alpha1.Provider{
 			ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: v1alpha1.ProviderName}, Status: v1alpha1.ProviderStatus{GasAccount: gasKey},
 		},
-	).WithTypeConverters(converters(t)...).Build(), interceptor.Funcs{Create: w.create})
+	).WithTypeConverters(kubetest.Converters(t, "Provider", "apocryph.network_providers.yaml")...).Build(), interceptor.Funcs{Create: w.create})
 	cfg := Config{
 		Namespace: system, Probes: probes, Image: "apocryphd:1", PullPolicy: corev1.PullIfNotPresent, ImagePrefix: "localhost:5100", UserNamespaces: true,
 		VolumeBytes: 16 << 20, MaxPIDs: 64, Provider: simProvider, Domain: eip712.Domain{ChainID: 1337, Contract: simContract},
@@ -116,6 +121,11 @@ func (w *world) create(ctx context.Context, c client.WithWatch, o client.Object,
 	case *corev1.Pod:
 		if act := w.kubelet[o.Labels[LabelProbe]]; act != nil {
 			act(o)
+		}
+		for _, c := range o.Status.ContainerStatuses {
+			if c.State.Terminated != nil {
+				c.State.Terminated.FinishedAt = metav1.NewTime(w.clock().Add(w.machineTime).Truncate(time.Second))
+			}
 		}
 	case *corev1.PersistentVolumeClaim:
 		if o.Spec.StorageClassName == nil && class != "" {
@@ -185,7 +195,12 @@ func (w *world) Evidence(_ context.Context, r *keeperv1.EvidenceRequest) (*keepe
 // examine returns findings by name.
 func (w *world) examine(names ...string) map[string]Finding {
 	w.t.Helper()
-	found, err := w.d.Examine(w.t.Context(), names...)
+	return w.examineAt(Look{Checks: names})
+}
+
+func (w *world) examineAt(look Look) map[string]Finding {
+	w.t.Helper()
+	found, err := w.d.Examine(w.t.Context(), look)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -194,6 +209,21 @@ func (w *world) examine(names ...string) map[string]Finding {
 		by[f.Name] = f
 	}
 	return by
+}
+
+func node(name string) *corev1.Node { return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}} }
+
+// cordon has a machine take no more apps.
+func (w *world) cordon(name string) {
+	w.t.Helper()
+	n := node(name)
+	if err := w.c.Get(w.t.Context(), client.ObjectKeyFromObject(n), n); err != nil {
+		w.t.Fatal(err)
+	}
+	n.Spec.Unschedulable = true
+	if err := w.c.Update(w.t.Context(), n); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // left is what is in the probes' namespace.
