@@ -93,13 +93,19 @@ func FuzzImage(f *testing.F) {
 	}
 	f.Add([]byte(`{}`), []byte(`{}`), []byte{})
 	f.Add([]byte(`{"schemaVersion":2,"config":null,"layers":[{"size":-1}]}`), []byte(`{"rootfs":{"diff_ids":["x"]}}`), []byte{0x1f, 0x8b})
+	// One store for all of them: to open one takes longer than to push an image.
+	store, err := imagestore.Open(f.TempDir(), fuzzLimits())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = store.Close() })
+	push := store.Push(slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, manifest, config, layer []byte) {
-		store, err := imagestore.Open(t.TempDir(), fuzzLimits())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = store.Close() }()
-		push := store.Push(slog.New(slog.DiscardHandler))
+		defer func() {
+			if _, err := store.Remove(appID(1)); err != nil || store.Bytes() != 0 {
+				t.Errorf("%d bytes are left, %v", store.Bytes(), err)
+			}
+		}()
 		for _, blob := range [][]byte{config, layer} {
 			r := httptest.NewRequest(http.MethodPost, "/v2/"+appID(1)+"/web/blobs/uploads/?digest="+sum(blob), bytes.NewReader(blob))
 			push.ServeHTTP(httptest.NewRecorder(), r)
