@@ -35,7 +35,7 @@ func Machine() []Program {
 		{Name: "containerd-shim-runc-v2", Dir: tools + "containerd", Package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", Pinned: true},
 		{Name: "ctr", Dir: tools + "containerd", Package: "github.com/containerd/containerd/v2/cmd/ctr", Pinned: true},
 		{Name: "runc", Dir: tools + "runc", Package: "github.com/opencontainers/runc", Tags: "seccomp", C: true, Pinned: true},
-		{Name: "kube-router", Dir: tools + "kube-router", Package: "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router", Pinned: true},
+		{Name: "kube-router", Dir: tools + "kube-router", Package: ".", Pinned: true},
 		{Name: "coredns", Dir: tools + "coredns", Package: ".", Pinned: true},
 	}
 	for _, plugin := range []string{"ipam/host-local", "main/loopback", "main/ptp", "meta/portmap"} {

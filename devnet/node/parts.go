@@ -29,7 +29,7 @@ func Parts(c Config) []sandbox.Part {
 		{Name: "kubelet", Args: []string{"cluster", "kubelet", kubeconfig("kubelet"), "--config=" + c.EtcDir + "/kubelet.yaml", "--hostname-override=" + Name, "--node-ip=" + c.IP.String()}, After: []string{"kube-apiserver", "containerd"},
 			Ready: fmt.Sprintf("https://127.0.0.1:%d/api/v1/nodes/%s", APIPort, Name), ReadyAs: c.EtcDir + "/pki/kubelet"}, // kube-router ends if there is no Node
 		{Name: "kube-proxy", Args: []string{"cluster", "kube-proxy", "--config=" + c.EtcDir + "/kube-proxy.yaml"}, After: []string{"kube-apiserver"}, Ready: "tcp:127.0.0.1:10249"},
-		{Name: "kube-router", Args: []string{"kube-router", kubeconfig("admin"), "--hostname-override=" + Name, "--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false", "--service-cluster-ip-range=" + serviceRange, "--health-port=20244"}, After: []string{"kubelet"}, Ready: "tcp:127.0.0.1:20244"},
+		{Name: "kube-router", Args: []string{"kube-router", kubeconfig("admin"), "--hostname-override=" + Name, "--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false", "--service-cluster-ip-range=" + serviceRange, "--health-port=20244", "--closed-namespaces=apocryph.network/app"}, After: []string{"kubelet"}, Ready: "tcp:127.0.0.1:20244"},
 		{Name: "provisioner", Args: []string{"provisioner", kubeconfig("admin"), "--dir=" + c.Volumes, "--node=" + Name}, After: []string{"kube-apiserver"}},
 	}
 }

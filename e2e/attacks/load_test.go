@@ -5,6 +5,7 @@ package attacks
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,10 @@ func (w *world) greed() []attempt {
 			try: does("litter", "path", "/heap/many", "count", "100000"), control: does("litter", "path", "/heap/few", "count", "1000"),
 		},
 		{
+			name: "it fills the machine's table of connections", says: []string{"are in the table"},
+			try: w.tracked(w.probe, true), control: w.tracked(w.open, false),
+		},
+		{
 			name: "it writes more to its root file system than it ordered", says: []string{"Evicted"},
 			try:     w.stays("fill", "path", "/big", "bytes", bytes(200)),
 			control: w.keeps("fill", "path", "/small", "bytes", bytes(10)),
@@ -68,6 +73,38 @@ func (w *world) greed() []attempt {
 			try:     w.logs(200 * mib),
 			control: w.keeps("chatter", "bytes", bytes(1)),
 		},
+	}
+}
+
+// tracked begins more connections than rules.nft lets one app's pod have, and says how many the machine keeps track of.
+func (w *world) tracked(from func() place, bounded bool) func(context.Context) error {
+	const bound, count = 2048, 3000
+	return func(ctx context.Context) error {
+		own, err := w.address(ctx, from())
+		if err != nil {
+			return err
+		}
+		if _, err := w.ask(ctx, from(), "scatter", "to", mail+":9", "count", fmt.Sprint(count)); err != nil {
+			return err
+		}
+		table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/nf_conntrack", w.outside.init))
+		if err != nil {
+			return err
+		}
+		n := 0
+		for line := range strings.Lines(string(table)) {
+			if strings.Contains(line, " src="+own+" dst="+mail+" ") && strings.Contains(line, " dport=9 ") {
+				n++
+			}
+		}
+		said := fmt.Errorf("%d of %d are in the table", n, count)
+		switch {
+		case n == 0 || n > bound && bounded:
+			return fmt.Errorf("%w: %w", errHappened, said)
+		case bounded || n <= bound:
+			return said
+		}
+		return nil
 	}
 }
 

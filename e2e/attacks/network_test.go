@@ -83,7 +83,7 @@ func (w *world) network() []attempt {
 		}
 		all = append(all, a)
 	}
-	return append(all, w.sideways()...)
+	return append(append(all, w.sideways()...), w.quick())
 }
 
 // unreachable is an attempt to connect.

@@ -204,6 +204,7 @@ func (w *world) freePod(t *testing.T, name string) *corev1.Pod {
 			Containers: []corev1.Container{{
 				Name:      "probe",
 				Image:     w.image(t, w.attacker.App, w.images.attacker),
+				Env:       []corev1.EnvVar{{Name: "PROBE_RUSH", Value: strings.Join(w.forbidden(t), " ")}},
 				Resources: corev1.ResourceRequirements{Limits: limits},
 			}},
 		},

@@ -67,6 +67,7 @@ type place struct{ namespace, service string }
 func (w *world) probe() place   { return place{v1alpha1.Namespace(w.attacker.App), "probe"} }
 func (w *world) sibling() place { return place{v1alpha1.Namespace(w.attacker.App), "sibling"} }
 func (w *world) glutton() place { return place{v1alpha1.Namespace(w.attacker.App), "glutton"} }
+func (w *world) hasty() place   { return place{v1alpha1.Namespace(w.attacker.App), "hasty"} }
 func (w *world) target() place  { return place{v1alpha1.Namespace(w.victim.App), "probe"} }
 
 const (
@@ -91,6 +92,13 @@ const (
     cpus: 0.2
     mem_limit: 256m
     volumes: ["heap:/heap"]
+    x-apocryph: {ephemeral: 64MiB}
+  hasty:
+    image: attacks.test/attacker:1
+    expose: ["8080"]
+    cpus: 0.2
+    mem_limit: 64m
+    environment: {PROBE_RUSH: "%s"}
     x-apocryph: {ephemeral: 64MiB}
 volumes:
   data:
@@ -134,7 +142,7 @@ func newWorld(t *testing.T) *world {
 	w.outside = newOutside(t, w)
 
 	w.person = w.NewPerson(t, true, layout)
-	file := w.person.Write("compose.yaml", attackerFile)
+	file := w.person.Write("compose.yaml", fmt.Sprintf(attackerFile, strings.Join(w.forbidden(t), " ")))
 	w.person.MustJSON(&w.attacker, "deploy", file, "--name", "attacker", "--for", "1h", "--yes")
 	t.Cleanup(func() { w.person.Run("stop", "attacker", "--yes") })
 	if err := w.readTemplate(t.Context()); err != nil {

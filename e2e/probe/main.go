@@ -44,6 +44,7 @@ func main() {
 		return
 	}
 	mux := http.NewServeMux()
+	rushing(mux) // before anything else
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, "probe") })
 	mux.HandleFunc("GET /self", func(w http.ResponseWriter, _ *http.Request) { reply(w, look()) })
 	for what, try := range attempts() {
@@ -75,7 +76,7 @@ func serve(address string, h http.Handler) error {
 func attempts() map[string]func(*http.Request) (string, error) {
 	return map[string]func(*http.Request) (string, error){
 		// Of the network.
-		"dial": dial, "lookup": lookup, "transfer": transfer, "flood": flood, "borrow": borrow, "loopback": loopback,
+		"dial": dial, "lookup": lookup, "transfer": transfer, "flood": flood, "borrow": borrow, "loopback": loopback, "scatter": scatter,
 		// Of the kernel.
 		"system": system, "setuid": setuid, "capable": capable,
 		// Of files.

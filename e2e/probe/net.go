@@ -63,6 +63,30 @@ func borrow(r *http.Request) (string, error) {
 	return worked, err
 }
 
+// scatter sends so many datagrams, each from a port of its own.
+func scatter(r *http.Request) (string, error) {
+	n, err := number(r, "count", 10_000)
+	if err != nil {
+		return "", err
+	}
+	to, err := net.ResolveUDPAddr("udp4", r.FormValue("to"))
+	if err != nil {
+		return "", err
+	}
+	const first = 20_000
+	for port := first; port < first+int(n); port++ {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
+		if err != nil {
+			return "", err
+		}
+		_, err = conn.WriteTo([]byte("hello"), to)
+		if err := errors.Join(err, conn.Close()); err != nil {
+			return "", err
+		}
+	}
+	return worked, nil
+}
+
 // loopback says what listens on the pod's own loopback: that the attempts' sockets work at all.
 func loopback(r *http.Request) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(r.Context(), "tcp", "127.0.0.1:0")
