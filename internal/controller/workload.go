@@ -92,9 +92,6 @@ func (d *desired) serviceDigest(s *manifestv1.Service) (string, error) {
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%d\x00", d.httpPort(s))
 	_, _ = h.Write(b)
-	if c := d.files(s); c != nil {
-		hashFiles(h, c.BinaryData)
-	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
@@ -142,7 +139,7 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 			},
 		})
 	}
-	if len(spec.Volumes) > 0 { // so far those that keep data
+	if len(spec.Volumes) > 0 {
 		group := int64(sharedGroup)
 		if s.Group != nil {
 			group = s.GetGroup()
@@ -151,7 +148,6 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 		// Once is enough: a change of owner over a large volume would delay each start.
 		spec.SecurityContext.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
 	}
-	d.process(&spec, s)
 	return spec
 }
 
@@ -179,9 +175,16 @@ func (d *desired) container(s *manifestv1.Service) corev1.Container {
 		c.Ports = append(c.Ports, corev1.ContainerPort{Name: portName(p), Protocol: protocol(p), ContainerPort: int32(p.GetNumber())})
 	}
 	for _, m := range s.GetMounts() {
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.GetVolume(), MountPath: m.GetPath(), SubPath: m.GetSubpath(), ReadOnly: m.GetReadOnly()})
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.GetVolume(), MountPath: m.GetPath(), ReadOnly: m.GetReadOnly()})
 	}
-	c.StartupProbe, c.ReadinessProbe = d.probes(s)
+	if n := d.httpPort(s); n != 0 {
+		c.ReadinessProbe = &corev1.Probe{
+			ProbeHandler:     corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(int32(n))}},
+			PeriodSeconds:    1,
+			TimeoutSeconds:   1,
+			FailureThreshold: 3,
+		}
+	}
 	return c
 }
 
