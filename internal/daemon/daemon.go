@@ -149,10 +149,7 @@ func Linger(d time.Duration, t Task) Task {
 
 // Serve serves a handler on a listener until ctx ends, then drains for a bounded time. It closes the listener.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	s := &http.Server{Handler: h, Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaderBytes}
+	s := server(h)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	select {
@@ -170,6 +167,13 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		return err
 	}
 	return nil
+}
+
+func server(h http.Handler) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{Handler: h, Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaderBytes}
 }
 
 // Health answers 200 for liveness while the process runs.

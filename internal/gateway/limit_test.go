@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/delegation"
@@ -264,4 +265,23 @@ func mustID(t *testing.T, s string) delegation.AppID {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// The largest message is read, and one that is a byte longer is not.
+func TestTheLargestMessage(t *testing.T) {
+	w := newWorld(t)
+	for size, want := range map[int]connect.Code{maxMessage: connect.CodeInvalidArgument, maxMessage + 1: connect.CodeResourceExhausted} {
+		// A tag, a length of three bytes, and a nonce that is too long.
+		nonce := make([]byte, size-4)
+		message, err := proto.Marshal(&providerv1.EvidenceRequest{Nonce: nonce})
+		if err != nil || len(message) != size {
+			t.Fatalf("%d bytes, %v", len(message), err)
+		}
+		server := httptest.NewServer(w.g.Handler())
+		_, err = providerv1connect.NewProviderServiceClient(server.Client(), server.URL).Evidence(t.Context(), &providerv1.EvidenceRequest{Nonce: nonce})
+		server.Close()
+		if connect.CodeOf(err) != want {
+			t.Errorf("a message of %d bytes: %v, want %s", size, err, want)
+		}
+	}
 }

@@ -174,6 +174,8 @@ func limits(c Config) (network.ResourceManager, error) {
 		Transient: rcmgr.ResourceLimits{
 			Conns: rcmgr.LimitVal(proving(c)), ConnsInbound: rcmgr.LimitVal(proving(c)), FD: rcmgr.LimitVal(proving(c)),
 		},
+		// Ours are all of one protocol, which may take what there is.
+		ProtocolDefault: rcmgr.ResourceLimits{Memory: rcmgr.LimitVal64(c.MaxMemory)},
 		PeerDefault: rcmgr.ResourceLimits{
 			ConnsInbound: peerConnections, Conns: 2 * peerConnections, StreamsInbound: peerStreams, Streams: 2 * peerStreams, Memory: peerMemory,
 		},
