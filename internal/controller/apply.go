@@ -9,8 +9,11 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,8 +30,8 @@ const fieldOwner = "apocryph-controller"
 // errRights says that a binding which was just made is not in force yet: the API server's authorizer learns of it by a watch.
 var errRights = errors.New("rights in the tenant's namespace are not in force yet")
 
-// build makes what is missing or outdated, and takes away services that left the manifest. Volumes that left stay: their data is the
-// publisher's. What the API server refuses as wrong it writes into o.refused; any other error it returns.
+// build makes what is missing or outdated, and takes away what left the manifest. Volumes that left stay: their data is the publisher's.
+// What the API server refuses as wrong it writes into o.refused; any other error it returns.
 func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1.Manifest, o *observed) error {
 	objects, err := Desired(app, m, r.cfg)
 	if err != nil {
@@ -37,13 +40,19 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	if err := r.observeKept(ctx, m, app.Name, o); err != nil {
 		return err
 	}
-	o.refused = map[string]string{}
+	o.refused, o.held = map[string]string{}, map[string]string{}
+	o.outdated = o.findOutdated(objects)
 	for _, want := range objects {
+		service := want.GetLabels()[v1alpha1.LabelService]
+		if why := o.hold(want); why != "" {
+			o.held[service] = why
+			continue
+		}
 		err := r.ensure(ctx, want, o)
 		switch {
 		case err == nil:
 		case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), quotaOrPolicy(err):
-			o.refused[want.GetLabels()[v1alpha1.LabelService]] = "the cluster refuses it: " + err.Error()
+			o.refused[service] = "the cluster refuses it: " + err.Error()
 		case apierrors.IsForbidden(err):
 			return fmt.Errorf("making %T %s: %w: %w", want, want.GetName(), errRights, err)
 		default:
@@ -53,7 +62,15 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	if len(o.refused) == 0 {
 		o.refused = nil
 	}
-	return r.prune(ctx, app, m)
+	// What was made just now says itself, until it is acted on, that it is not there yet.
+	o.outdated = map[string]bool{}
+	for service := range o.held {
+		o.outdated[service] = true
+	}
+	for service := range o.refused {
+		o.outdated[service] = true
+	}
+	return r.prune(ctx, app, objects, o)
 }
 
 // quotaOrPolicy tells a refusal of the content from missing rights, both of which are "forbidden": only the former has a cause.
@@ -101,7 +118,7 @@ func (r *Reconciler) reconcileWith(ctx context.Context, want, have client.Object
 	case *corev1.ResourceQuota:
 		if w, ok := want.(*corev1.ResourceQuota); ok {
 			o.keep(w)
-			if !o.rolledOut() {
+			if !o.rolledOut() || len(o.outdated) > 0 {
 				widen(w, h)
 			}
 		}
@@ -175,34 +192,29 @@ func (r *Reconciler) apply(ctx context.Context, obj client.Object) error {
 	return r.client.Apply(ctx, u, client.FieldOwner(fieldOwner), client.ForceOwnership)
 }
 
-// prune deletes Deployments and Services whose service left the manifest, and a facade policy that has no port any more.
-func (r *Reconciler) prune(ctx context.Context, app *v1alpha1.App, m *manifestv1.Manifest) error {
+// prune deletes what was made for an earlier manifest and is not in this one.
+func (r *Reconciler) prune(ctx context.Context, app *v1alpha1.App, objects []client.Object, o *observed) error {
 	keep := map[string]bool{}
-	for _, s := range m.GetServices() {
-		keep[s.GetName()] = true
+	for _, obj := range objects {
+		keep[fmt.Sprintf("%T %s", obj, obj.GetName())] = true
 	}
-	in := client.InNamespace(v1alpha1.Namespace(app.Name))
-	var deployments appsv1.DeploymentList
-	var services corev1.ServiceList
-	if err := errors.Join(r.client.List(ctx, &deployments, in), r.client.List(ctx, &services, in)); err != nil {
-		return fmt.Errorf("listing services: %w", err)
-	}
-	var gone []client.Object
-	for i := range deployments.Items {
-		gone = append(gone, &deployments.Items[i])
-	}
-	for i := range services.Items {
-		gone = append(gone, &services.Items[i])
-	}
-	for _, obj := range gone {
-		if keep[obj.GetName()] || obj.GetLabels()[v1alpha1.LabelApp] != app.Name {
-			continue
+	in := []client.ListOption{client.InNamespace(v1alpha1.Namespace(app.Name)), client.MatchingLabels{v1alpha1.LabelApp: app.Name}}
+	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &corev1.ServiceList{}, &networkingv1.NetworkPolicyList{}, &corev1.ConfigMapList{}} {
+		if err := r.client.List(ctx, list, in...); err != nil {
+			return fmt.Errorf("listing %T: %w", list, err)
 		}
-		if err := r.remove(ctx, obj); err != nil {
+		err := meta.EachListItem(list, func(item runtime.Object) error {
+			obj, ok := item.(client.Object)
+			if !ok || keep[fmt.Sprintf("%T %s", obj, obj.GetName())] || o.mounts(obj) {
+				return nil
+			}
+			return r.remove(ctx, obj)
+		})
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.removeJobs(ctx, o.jobs, func(name string) bool { return keep[fmt.Sprintf("%T %s", &batchv1.Job{}, name)] })
 }
 
 // remove deletes exactly the object that was seen, and what it owns.
@@ -215,17 +227,27 @@ func (r *Reconciler) remove(ctx context.Context, obj client.Object) error {
 	return nil
 }
 
-// scale sets the replicas of every service there is.
-func (r *Reconciler) scale(ctx context.Context, o *observed, n int32) error {
+// scale sets the replicas of every service there is, as soon as what it comes after is there, and lets Jobs work or not.
+func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
+	o.waiting = map[string]string{}
 	for i := range o.deployments {
 		d := &o.deployments[i]
-		if replicas(d.Spec.Replicas) == n {
+		if replicas(d.Spec.Replicas) == in.replicas || (replicas(d.Spec.Replicas) == 0 && o.wait(d)) {
 			continue
 		}
 		patch := client.MergeFrom(d.DeepCopy())
-		d.Spec.Replicas = &n
+		d.Spec.Replicas = &in.replicas
 		if err := r.client.Patch(ctx, d, patch, client.FieldOwner(fieldOwner)); err != nil {
-			return fmt.Errorf("scaling %s to %d: %w", d.Name, n, err)
+			return fmt.Errorf("scaling %s to %d: %w", d.Name, in.replicas, err)
+		}
+	}
+	for i := range o.jobs {
+		j := &o.jobs[i]
+		if suspended(j) && in.replicas > 0 && o.wait(j) {
+			continue
+		}
+		if err := r.suspend(ctx, j, in.replicas == 0); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -236,12 +258,13 @@ func (r *Reconciler) observe(ctx context.Context, o *observed, app string) error
 	in := client.InNamespace(v1alpha1.Namespace(app))
 	var deployments appsv1.DeploymentList
 	var replicaSets appsv1.ReplicaSetList
+	var jobs batchv1.JobList
 	var pods corev1.PodList
-	for _, list := range []client.ObjectList{&deployments, &replicaSets, &pods} {
+	for _, list := range []client.ObjectList{&deployments, &replicaSets, &jobs, &pods} {
 		if err := r.client.List(ctx, list, in); err != nil {
 			return fmt.Errorf("listing %T: %w", list, err)
 		}
 	}
-	o.deployments, o.replicaSets, o.pods = deployments.Items, replicaSets.Items, pods.Items
+	o.deployments, o.replicaSets, o.jobs, o.pods = deployments.Items, replicaSets.Items, jobs.Items, pods.Items
 	return nil
 }

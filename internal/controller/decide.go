@@ -32,6 +32,8 @@ type intent struct {
 	build bool
 	// replicas of every service.
 	replicas int32
+	// asleep says that nothing runs because the app was scaled to zero, and for no other reason.
+	asleep bool
 	// reason and message say why nothing runs, when replicas is 0 or build is false.
 	reason, message string
 	// recheck is when time alone may change the intent; zero means never.
@@ -49,6 +51,7 @@ func decide(app *v1alpha1.App, allowance time.Duration, now time.Time) intent {
 		in.replicas, in.reason, in.message = 0, ReasonScaledDown, "scaled to zero"
 	}
 	fund(&in, app, allowance, now)
+	in.asleep = in.reason == ReasonScaledDown
 	verified := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionVerified)
 	switch {
 	case isVerified(app):

@@ -99,7 +99,7 @@ func TestDecide(t *testing.T) {
 			want: intent{build: true, reason: ReasonUnfunded, message: "the chain has not been seen for too long"},
 		},
 		"scaled to zero": {
-			app: verifiedApp(paid, scaled(0)), want: intent{build: true, reason: ReasonScaledDown, message: "scaled to zero"},
+			app: verifiedApp(paid, scaled(0)), want: intent{build: true, asleep: true, reason: ReasonScaledDown, message: "scaled to zero"},
 		},
 		"a new generation waits for the keeper while the old one runs": {
 			app:  verifiedApp(paid, unverified),

@@ -42,13 +42,21 @@ func Desired(app *v1alpha1.App, m *manifestv1.Manifest, cfg Config) ([]client.Ob
 		objects = append(objects, d.claim(v))
 	}
 	for _, s := range m.GetServices() {
-		deployment, err := d.deployment(s)
+		digest, err := d.serviceDigest(s)
 		if err != nil {
 			return nil, fmt.Errorf("service %s: %w", s.GetName(), err)
 		}
-		objects = append(objects, d.service(s), deployment)
+		if files := d.files(s); files != nil {
+			objects = append(objects, files)
+		}
+		objects = append(objects, d.service(s))
+		if ends(s) {
+			objects = append(objects, d.job(s, digest))
+		} else {
+			objects = append(objects, d.deployment(s, digest))
+		}
 	}
-	return objects, nil
+	return append(objects, d.aliasServices()...), nil
 }
 
 // desired is one call of Desired.
@@ -104,9 +112,10 @@ func (d *desired) quota() client.Object {
 		all = all.Add(pods)
 	}
 	n := int64(len(d.manifest.GetServices()))
+	names := n + int64(len(d.aliasServices()))
 	hard := corev1.ResourceList{
 		corev1.ResourcePods:                   *resource.NewQuantity(n*(1+surge), resource.DecimalSI),
-		corev1.ResourceServices:               *resource.NewQuantity(n, resource.DecimalSI),
+		corev1.ResourceServices:               *resource.NewQuantity(names, resource.DecimalSI),
 		corev1.ResourceServicesNodePorts:      *resource.NewQuantity(0, resource.DecimalSI),
 		corev1.ResourceServicesLoadBalancers:  *resource.NewQuantity(0, resource.DecimalSI),
 		corev1.ResourcePersistentVolumeClaims: *resource.NewQuantity(int64(len(d.manifest.GetVolumes())), resource.DecimalSI),
@@ -129,32 +138,27 @@ func (d *desired) quota() client.Object {
 
 const quotaName = "app"
 
-// policies deny everything but: within the app, cluster DNS, the internet except for mail, and the facade to the http port.
+// policies deny everything but: among the services of a network, cluster DNS, the internet except for mail, and the facade to the http port.
 func (d *desired) policies() []client.Object {
 	both := []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
 	egress := []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}
-	siblings := []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}
-	all := []client.Object{
-		d.policy("default-deny", networkingv1.NetworkPolicySpec{PolicyTypes: both}),
-		d.policy("within-app", networkingv1.NetworkPolicySpec{
-			PolicyTypes: both,
-			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: siblings}},
-			Egress:      []networkingv1.NetworkPolicyEgressRule{{To: siblings}},
-		}),
-		d.policy("dns", networkingv1.NetworkPolicySpec{
-			PolicyTypes: egress,
-			Egress: []networkingv1.NetworkPolicyEgressRule{{
-				To: []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
-				// Policies see the server's own port, behind the Service; a server without privileges often has 5353.
-				Ports: []networkingv1.NetworkPolicyPort{
-					port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53), port(corev1.ProtocolUDP, 5353), port(corev1.ProtocolTCP, 5353),
-				},
-			}},
-		}),
-		d.policy("internet", networkingv1.NetworkPolicySpec{
+	all := append([]client.Object{d.policy("default-deny", networkingv1.NetworkPolicySpec{PolicyTypes: both})}, d.siblings()...)
+	all = append(all, d.policy("dns", networkingv1.NetworkPolicySpec{
+		PolicyTypes: egress,
+		Egress: []networkingv1.NetworkPolicyEgressRule{{
+			To: []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
+			// Policies see the server's own port, behind the Service; a server without privileges often has 5353.
+			Ports: []networkingv1.NetworkPolicyPort{
+				port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53), port(corev1.ProtocolUDP, 5353), port(corev1.ProtocolTCP, 5353),
+			},
+		}},
+	}))
+	if out := d.outward(); len(out) > 0 {
+		all = append(all, d.policy("internet", networkingv1.NetworkPolicySpec{
+			PodSelector: d.pods(out),
 			PolicyTypes: egress,
 			Egress:      []networkingv1.NetworkPolicyEgressRule{{To: internet(d.cfg.DenyEgress), Ports: notMail()}},
-		}),
+		}))
 	}
 	if h := d.manifest.GetHttp(); h != nil {
 		all = append(all, d.policy("facade", networkingv1.NetworkPolicySpec{

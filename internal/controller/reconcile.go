@@ -86,7 +86,7 @@ func (r *Reconciler) run(ctx context.Context, app *v1alpha1.App, in intent) (rec
 		r.log.Info("app verified", "app", app.Name, "name", app.Spec.Name, "publisher", app.Spec.Publisher)
 	}
 	if made(app) {
-		if err := r.work(ctx, app, in, o); err != nil {
+		if in, err = r.work(ctx, app, in, o); err != nil {
 			return reconcile.Result{}, err
 		}
 	}
@@ -101,29 +101,36 @@ func (r *Reconciler) run(ctx context.Context, app *v1alpha1.App, in intent) (rec
 	return reconcile.Result{RequeueAfter: after}, nil
 }
 
-// work makes and scales, and leaves in o what there is afterwards.
-func (r *Reconciler) work(ctx context.Context, app *v1alpha1.App, in intent, o *observed) error {
+// work makes and scales, and leaves in o what there is afterwards. It returns the intent, which what there is may change: an app does not fall
+// asleep over a Job that is at work.
+func (r *Reconciler) work(ctx context.Context, app *v1alpha1.App, in intent, o *observed) (intent, error) {
 	m, err := manifest.Decode(app.Spec.Manifest)
 	if err != nil {
-		return err
+		return in, err
 	}
 	// What there was before decides whether an update is under way; before the namespace exists there is nothing, and no right to look.
 	if err := r.observe(ctx, o, app.Name); err != nil && !apierrors.IsForbidden(err) {
-		return err
+		return in, err
 	}
 	if in.build {
 		if err := r.build(ctx, app, m, o); err != nil {
-			return err
+			return in, err
 		}
 	}
 	r.listen(v1alpha1.Namespace(app.Name))
 	if err := r.observe(ctx, o, app.Name); err != nil {
 		if apierrors.IsForbidden(err) {
-			return fmt.Errorf("%w: %w", errRights, err)
+			return in, fmt.Errorf("%w: %w", errRights, err)
 		}
-		return err
+		return in, err
 	}
-	return r.scale(ctx, o, in.replicas)
+	if in.asleep && o.busy() {
+		in.replicas = 1
+		if in.reason == ReasonScaledDown {
+			in.reason, in.message = "", ""
+		}
+	}
+	return in, r.scale(ctx, o, in)
 }
 
 // wind ends an app: reason recorded, pods stopped, volumes deleted, channel settled, namespace deleted.
@@ -171,7 +178,10 @@ func (r *Reconciler) wind(ctx context.Context, app *v1alpha1.App, in intent) (re
 
 // takeDown does the next step that what it sees allows.
 func (r *Reconciler) takeDown(ctx context.Context, ns *corev1.Namespace, o *observed, settled bool) error {
-	if err := r.scale(ctx, o, 0); err != nil {
+	if err := r.scale(ctx, o, intent{}); err != nil {
+		return err
+	}
+	if err := r.removeJobs(ctx, o.jobs, func(string) bool { return false }); err != nil {
 		return err
 	}
 	if !o.stopped() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -62,7 +63,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		return fmt.Errorf("making the controller's manager: %w", err)
 	}
 	q := &queue{namespace: c.cfg.Namespace}
-	bell := kube.NewBell(c.client, q.ring, &appsv1.DeploymentList{}, &corev1.PodList{}, &corev1.PersistentVolumeClaimList{})
+	bell := kube.NewBell(c.client, q.ring, &appsv1.DeploymentList{}, &batchv1.JobList{}, &corev1.PodList{}, &corev1.PersistentVolumeClaimList{})
 	r := &Reconciler{
 		client: c.client, cfg: c.cfg, log: c.log, now: time.Now,
 		listen: func(ns string) { bell.Listen(ctx, ns) },

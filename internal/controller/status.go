@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +26,12 @@ const maxBlocked = 400
 type observed struct {
 	deployments []appsv1.Deployment
 	replicaSets []appsv1.ReplicaSet
+	jobs        []batchv1.Job
 	pods        []corev1.Pod
+	// outdated services are not yet there as ordered, waiting ones have yet to start, held ones to be brought up to date; by service, the
+	// latter with what they wait for.
+	outdated      map[string]bool
+	waiting, held map[string]string
 	// kept are claims of volumes that left the manifest.
 	kept []corev1.PersistentVolumeClaim
 	// refused is why the API server took something not, by service; "" stands for the app as a whole.
@@ -44,6 +50,9 @@ func (o *observed) deployment(service string) *appsv1.Deployment {
 
 // stopped reports whether no pod is left and none can come: every controller above them has acted on zero replicas.
 func (o *observed) stopped() bool {
+	if len(o.jobs) > 0 { // each is there until its last pod is gone
+		return false
+	}
 	for _, d := range o.deployments {
 		if replicas(d.Spec.Replicas) != 0 || d.Status.ObservedGeneration < d.Generation || d.Status.Replicas != 0 {
 			return false
@@ -89,8 +98,12 @@ func report(app *v1alpha1.App, m *manifestv1.Manifest, in intent, o *observed, c
 	serving, ready := true, in.build && in.replicas > 0
 	for _, svc := range m.GetServices() {
 		st := serviceStatus(svc, m, in, o)
-		serving = serving && st.Wanted > 0 && st.Ready >= st.Wanted
-		ready = ready && rolled(o.deployment(svc.GetName()), st.Wanted)
+		if ends(svc) { // whether it has done its work says nothing about whether the others answer
+			ready = ready && !o.outdated[svc.GetName()] && st.Ready >= st.Wanted
+		} else {
+			serving = serving && st.Wanted > 0 && st.Ready >= st.Wanted
+			ready = ready && len(o.held) == 0 && rolled(o.deployment(svc.GetName()), st.Wanted)
+		}
 		s.Services = append(s.Services, st)
 		if svc.GetName() == m.GetHttp().GetService() {
 			s.Replicas = current(o.deployment(svc.GetName()))
@@ -104,7 +117,7 @@ func report(app *v1alpha1.App, m *manifestv1.Manifest, in intent, o *observed, c
 	case ready && o.refused == nil:
 		r.Status, r.Reason = metav1.ConditionTrue, ReasonReady
 	case in.reason == "":
-		r.Reason, r.Message = blocked(s.Services, o.refused[""])
+		r.Reason, r.Message = blocked(s.Services, o)
 	}
 	stopped := metav1.Condition{Type: v1alpha1.ConditionStopped, Status: metav1.ConditionFalse, Reason: ReasonRunning}
 	if in.end != "" {
@@ -146,21 +159,22 @@ func conditions(app *v1alpha1.App, now time.Time, own ...metav1.Condition) []met
 	return own
 }
 
-// blocked sums up for the Ready condition what keeps services.
-func blocked(services []v1alpha1.ServiceStatus, refused string) (reason, message string) {
-	if refused != "" {
-		return ReasonBlocked, refused
+// blocked sums up for the Ready condition what keeps services. One that only waits for another is not blocked itself.
+func blocked(services []v1alpha1.ServiceStatus, o *observed) (reason, message string) {
+	if o.refused[""] != "" {
+		return ReasonBlocked, o.refused[""]
 	}
 	var all []string
+	reason = ReasonStarting
 	for _, s := range services {
 		if s.Blocked != "" {
 			all = append(all, s.Name+": "+s.Blocked)
+			if o.waiting[s.Name] == "" && o.held[s.Name] == "" {
+				reason = ReasonBlocked
+			}
 		}
 	}
-	if len(all) > 0 {
-		return ReasonBlocked, strings.Join(all, "; ")
-	}
-	return ReasonStarting, "waiting for pods to be ready"
+	return reason, cmp.Or(strings.Join(all, "; "), "waiting for pods to be ready")
 }
 
 func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o *observed) v1alpha1.ServiceStatus {
@@ -181,13 +195,17 @@ func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o
 			st.Restarts += c.RestartCount
 		}
 	}
+	st.Blocked = trim(cmp.Or(o.refused[svc.GetName()], o.held[svc.GetName()], o.waiting[svc.GetName()]))
+	if ends(svc) {
+		jobStatus(&st, o.job(svc.GetName()), newest)
+		return st
+	}
 	d := o.deployment(svc.GetName())
 	if d != nil {
 		st.Ready = d.Status.ReadyReplicas
 	}
-	st.Blocked = trim(o.refused[svc.GetName()])
 	if st.Blocked == "" && st.Wanted > 0 && (st.Ready == 0 || (d != nil && d.Status.UpdatedReplicas < d.Status.Replicas)) {
-		st.Blocked = trim(cmp.Or(failure(d), podBlocked(newest, httpPortOf(m, svc))))
+		st.Blocked = trim(cmp.Or(failure(d), podBlocked(newest, m, svc)))
 	}
 	return st
 }
@@ -206,7 +224,7 @@ func failure(d *appsv1.Deployment) string {
 }
 
 // podBlocked says in words what keeps a pod from being ready; empty when it is simply on its way.
-func podBlocked(p *corev1.Pod, httpPort uint32) string {
+func podBlocked(p *corev1.Pod, m *manifestv1.Manifest, svc *manifestv1.Service) string {
 	if p == nil {
 		return ""
 	}
@@ -216,14 +234,14 @@ func podBlocked(p *corev1.Pod, httpPort uint32) string {
 		}
 	}
 	for _, c := range p.Status.ContainerStatuses {
-		if why := containerBlocked(c, httpPort); why != "" {
+		if why := containerBlocked(c, httpPortOf(m, svc), svc.GetHealth() != nil); why != "" {
 			return why
 		}
 	}
 	return ""
 }
 
-func containerBlocked(c corev1.ContainerStatus, httpPort uint32) string {
+func containerBlocked(c corev1.ContainerStatus, httpPort uint32, health bool) string {
 	last := c.LastTerminationState.Terminated
 	if c.State.Terminated != nil {
 		last = c.State.Terminated
@@ -235,6 +253,8 @@ func containerBlocked(c corev1.ContainerStatus, httpPort uint32) string {
 		return "the container can't be started: " + w.Reason + ": " + w.Message
 	case last != nil && c.State.Running == nil:
 		return exited(last, c.RestartCount)
+	case c.State.Running != nil && !c.Ready && health && last == nil:
+		return "it runs, but its health check does not pass"
 	case c.State.Running != nil && !c.Ready && httpPort != 0 && last == nil:
 		return fmt.Sprintf("it runs, but port %d does not accept connections yet", httpPort)
 	case c.State.Running != nil && !c.Ready && last != nil:

@@ -23,23 +23,27 @@ import (
 
 const (
 	defaultGraceSeconds = 10
+	provingSeconds      = 5
 	// sharedGroup owns volumes when the manifest names no group: every process of the pod is in it, whatever user its image runs as.
 	sharedGroup = 65532
 )
 
-// service is the name by which the others reach it. One that declares no port is found by its pods' addresses, on any port.
+// service is the name by which the others reach it.
 func (d *desired) service(s *manifestv1.Service) client.Object {
-	meta := d.meta(s.GetName())
-	meta.Labels[v1alpha1.LabelService] = s.GetName()
+	svc := d.serviceOf(s.GetName(), s.GetPorts())
+	svc.Labels[v1alpha1.LabelService] = s.GetName()
+	svc.Spec.Selector = map[string]string{v1alpha1.LabelApp: d.id, v1alpha1.LabelService: s.GetName()}
+	return svc
+}
+
+// serviceOf is a name for pods that the caller selects. One without ports is found by its pods' addresses, on any port.
+func (d *desired) serviceOf(name string, ports []*manifestv1.Port) *corev1.Service {
 	svc := &corev1.Service{
 		TypeMeta:   kind("v1", "Service"),
-		ObjectMeta: meta,
-		Spec: corev1.ServiceSpec{
-			Type:     corev1.ServiceTypeClusterIP,
-			Selector: map[string]string{v1alpha1.LabelApp: d.id, v1alpha1.LabelService: s.GetName()},
-		},
+		ObjectMeta: d.meta(name),
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP},
 	}
-	for _, p := range s.GetPorts() {
+	for _, p := range ports {
 		svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{
 			Name:       portName(p),
 			Protocol:   protocol(p),
@@ -53,30 +57,52 @@ func (d *desired) service(s *manifestv1.Service) client.Object {
 	return svc
 }
 
-func (d *desired) deployment(s *manifestv1.Service) (client.Object, error) {
-	digest, err := d.serviceDigest(s)
-	if err != nil {
-		return nil, err
-	}
-	labels := map[string]string{v1alpha1.LabelApp: d.id, v1alpha1.LabelService: s.GetName()}
-	meta := d.meta(s.GetName())
-	meta.Labels = labels
-	meta.Annotations = map[string]string{annotationDigest: digest}
+func (d *desired) deployment(s *manifestv1.Service, digest string) client.Object {
+	meta := d.workloadMeta(s, s.GetName(), digest)
 	return &appsv1.Deployment{
 		TypeMeta:   kind("apps/v1", "Deployment"),
 		ObjectMeta: meta,
 		Spec: appsv1.DeploymentSpec{
 			Replicas:             new(int32(0)),
 			RevisionHistoryLimit: new(int32(1)),
-			Selector:             &metav1.LabelSelector{MatchLabels: labels},
+			MinReadySeconds:      d.proving(s),
+			Selector:             &metav1.LabelSelector{MatchLabels: meta.Labels},
 			Strategy:             strategy(s),
-			Template: corev1.PodTemplateSpec{
-				// No pod may vanish before the meter has written down its time.
-				ObjectMeta: metav1.ObjectMeta{Labels: labels, Finalizers: []string{v1alpha1.FinalizerMeter}},
-				Spec:       d.pod(s),
-			},
+			Template:             d.template(s),
 		},
-	}, nil
+	}
+}
+
+// workloadMeta is of what makes a service's pods.
+func (d *desired) workloadMeta(s *manifestv1.Service, name, digest string) metav1.ObjectMeta {
+	meta := d.meta(name)
+	meta.Labels[v1alpha1.LabelService] = s.GetName()
+	meta.Annotations = map[string]string{annotationDigest: digest}
+	if after := encodeAfter(s.GetDependsOn()); after != "" {
+		meta.Annotations[annotationAfter] = after
+	}
+	return meta
+}
+
+func (d *desired) template(s *manifestv1.Service) corev1.PodTemplateSpec {
+	labels := map[string]string{v1alpha1.LabelApp: d.id, v1alpha1.LabelService: s.GetName()}
+	for _, name := range aliases(s) {
+		labels[labelAlias+name] = ""
+	}
+	// No pod may vanish before the meter has written down its time.
+	return corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: labels, Finalizers: []string{v1alpha1.FinalizerMeter}},
+		Spec:       d.pod(s),
+	}
+}
+
+// proving is how long a new pod that nothing probes has to run before the old one goes: one that crashes at its start is ready, too, until it
+// does.
+func (d *desired) proving(s *manifestv1.Service) int32 {
+	if _, readiness := d.probes(s); readiness != nil || len(s.GetMounts()) > 0 {
+		return 0
+	}
+	return provingSeconds
 }
 
 // serviceDigest is of everything in the manifest that shapes the service's pods. Salts don't: they are new in each order.
@@ -92,6 +118,9 @@ func (d *desired) serviceDigest(s *manifestv1.Service) (string, error) {
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%d\x00", d.httpPort(s))
 	_, _ = h.Write(b)
+	if c := d.files(s); c != nil {
+		hashFiles(h, c.BinaryData)
+	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
@@ -139,7 +168,7 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 			},
 		})
 	}
-	if len(spec.Volumes) > 0 {
+	if len(spec.Volumes) > 0 { // so far those that keep data
 		group := int64(sharedGroup)
 		if s.Group != nil {
 			group = s.GetGroup()
@@ -148,6 +177,7 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 		// Once is enough: a change of owner over a large volume would delay each start.
 		spec.SecurityContext.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
 	}
+	d.process(&spec, s)
 	return spec
 }
 
@@ -175,16 +205,9 @@ func (d *desired) container(s *manifestv1.Service) corev1.Container {
 		c.Ports = append(c.Ports, corev1.ContainerPort{Name: portName(p), Protocol: protocol(p), ContainerPort: int32(p.GetNumber())})
 	}
 	for _, m := range s.GetMounts() {
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.GetVolume(), MountPath: m.GetPath(), ReadOnly: m.GetReadOnly()})
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.GetVolume(), MountPath: m.GetPath(), SubPath: m.GetSubpath(), ReadOnly: m.GetReadOnly()})
 	}
-	if n := d.httpPort(s); n != 0 {
-		c.ReadinessProbe = &corev1.Probe{
-			ProbeHandler:     corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(int32(n))}},
-			PeriodSeconds:    1,
-			TimeoutSeconds:   1,
-			FailureThreshold: 3,
-		}
-	}
+	c.StartupProbe, c.ReadinessProbe = d.probes(s)
 	return c
 }
 

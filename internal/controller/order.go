@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+)
+
+// The order in which services start is kept by not starting them: a Deployment keeps its zero replicas, and a Job stays suspended, until
+// all that it comes after is there. Nothing of it costs anything meanwhile. What runs goes on when something that it came after fails; a new
+// version waits for the new versions of what it comes after, and the old one serves until then.
+
+// annotationAfter on a Deployment or Job says what it starts after, as in "db=healthy,migrate=completed".
+const annotationAfter = "apocryph.network/after"
+
+const (
+	afterStarted   = "started"
+	afterHealthy   = "healthy"
+	afterCompleted = "completed"
+)
+
+func encodeAfter(all []*manifestv1.Dependency) string {
+	var words []string
+	for _, d := range all {
+		condition := afterStarted
+		switch d.GetCondition() {
+		case manifestv1.Condition_CONDITION_HEALTHY:
+			condition = afterHealthy
+		case manifestv1.Condition_CONDITION_COMPLETED:
+			condition = afterCompleted
+		case manifestv1.Condition_CONDITION_UNSPECIFIED:
+		}
+		words = append(words, d.GetService()+"="+condition)
+	}
+	return strings.Join(words, ",")
+}
+
+// waits says in words what a service waits for before it may start, or "".
+func (o *observed) waits(after string) string {
+	var all []string
+	for word := range strings.SplitSeq(after, ",") {
+		service, condition, ok := strings.Cut(word, "=")
+		if !ok {
+			continue
+		}
+		if why := o.missing(service, condition); why != "" {
+			all = append(all, why)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// missing says what is not yet as wanted of one service that comes first, or "".
+func (o *observed) missing(service, condition string) string {
+	job, deployment := o.job(service), o.deployment(service)
+	if job != nil && !o.outdated[service] {
+		done, failed := outcome(job)
+		switch {
+		case done, failed && condition == afterStarted: // what is done was ready and started, too
+			return ""
+		case failed:
+			return "service " + service + " has failed"
+		case condition == afterStarted && o.started(service, batchv1.JobNameLabel, job.Name):
+			return ""
+		case condition == afterHealthy && job.Status.Ready != nil && *job.Status.Ready > 0:
+			return ""
+		}
+	}
+	if deployment != nil && !o.outdated[service] {
+		switch condition {
+		case afterStarted:
+			if hash := o.newest(deployment); hash != "" && o.started(service, appsv1.DefaultDeploymentUniqueLabelKey, hash) {
+				return ""
+			}
+		case afterHealthy:
+			if n := replicas(deployment.Spec.Replicas); n > 0 && rolled(deployment, n) {
+				return ""
+			}
+		}
+	}
+	return "it waits for service " + service + " to " + cmp.Or(map[string]string{afterHealthy: "be healthy", afterCompleted: "be done"}[condition], "start")
+}
+
+// newest is the hash in the labels of those pods that are of a Deployment's present template; "" while none can be.
+func (o *observed) newest(d *appsv1.Deployment) string {
+	const revision = "deployment.kubernetes.io/revision"
+	if d.Status.ObservedGeneration < d.Generation {
+		return ""
+	}
+	for _, rs := range o.replicaSets {
+		if rs.Labels[v1alpha1.LabelService] == d.Name && rs.Annotations[revision] != "" && rs.Annotations[revision] == d.Annotations[revision] {
+			return rs.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+		}
+	}
+	return ""
+}
+
+// started reports whether a container of a service's pods with this label runs or has run.
+func (o *observed) started(service, label, value string) bool {
+	return slices.ContainsFunc(o.pods, func(p corev1.Pod) bool {
+		return p.Labels[v1alpha1.LabelService] == service && p.Labels[label] == value && p.DeletionTimestamp.IsZero() &&
+			slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+				return c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil
+			})
+	})
+}
+
+// wait notes what a Deployment or Job waits for, and reports whether it does.
+func (o *observed) wait(obj client.Object) bool {
+	why := o.waits(obj.GetAnnotations()[annotationAfter])
+	if why != "" {
+		o.waiting[obj.GetLabels()[v1alpha1.LabelService]] = why
+	}
+	return why != ""
+}
+
+// hold says why a running service is not brought up to date yet, or "".
+func (o *observed) hold(want client.Object) string {
+	w, ok := want.(*appsv1.Deployment)
+	if !ok {
+		return ""
+	}
+	have := o.deployment(w.Name)
+	if have == nil || replicas(have.Spec.Replicas) == 0 || !o.outdated[w.Name] {
+		return ""
+	}
+	return o.waits(w.Annotations[annotationAfter])
+}
+
+// findOutdated lists the services whose Deployment or Job is not there as wanted.
+func (o *observed) findOutdated(objects []client.Object) map[string]bool {
+	found := map[string]bool{}
+	for _, want := range objects {
+		service := want.GetLabels()[v1alpha1.LabelService]
+		switch w := want.(type) {
+		case *appsv1.Deployment:
+			have := o.deployment(service)
+			found[service] = have == nil || have.Annotations[annotationDigest] != w.Annotations[annotationDigest]
+		case *batchv1.Job:
+			have := o.job(service)
+			found[service] = have == nil || have.Name != w.Name
+		}
+	}
+	maps.DeleteFunc(found, func(_ string, outdated bool) bool { return !outdated })
+	return found
+}
