@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -102,11 +103,13 @@ type unsignedTx struct {
 
 // inWords is a transaction with its place and its price.
 func inWords(u evm.Unsigned, d evm.Described) string {
-	return fmt.Sprintf("%s; contract %s, chain %d, nonce %d; at most %s in fees", d.Does, u.To, u.ChainID, u.Nonce, coin().Format(u.MaxCost()))
+	return fmt.Sprintf("%s; contract %s, chain %d, nonce %d; at most %s in fees", d.Does, u.To, u.ChainID, u.Nonce, coins(u.MaxCost()))
 }
 
-// coin is the chain's own, whatever it is called there.
-func coin() publisher.Token { return publisher.Token{Symbol: "ETH", Decimals: 18} }
+// coins are an amount of the chain's own coin, whatever it is called there.
+func coins(amount tariff.Amount) string {
+	return strings.TrimSuffix(publisher.Token{Symbol: "x", Decimals: 18}.Format(amount), " x") + " of the chain's coin"
+}
 
 // draft is a wallet that writes transactions down. Every method returns publisher.ErrUnsent.
 type draft struct {

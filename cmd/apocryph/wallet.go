@@ -11,7 +11,6 @@ import (
 
 	"github.com/apocryph/apocryph/internal/evm"
 	"github.com/apocryph/apocryph/internal/fault"
-	"github.com/apocryph/apocryph/internal/publisher"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -97,8 +96,7 @@ func (c *walletShowCmd) Run(ctx context.Context, w *Wallet, con *Console) error 
 	shown := tokenOf(token)
 	v.Token, v.Balance, v.Gas = &shown, &balance, &gas
 	return con.Result(v, func(out io.Writer) error {
-		coin := publisher.Token{Symbol: "ETH", Decimals: 18}
-		_, err := fmt.Fprintf(out, "address  %s\nfile     %s\nbalance  %s\ngas      %s\n", v.Address, v.File, token.Format(balance), coin.Format(gas))
+		_, err := fmt.Fprintf(out, "address  %s\nfile     %s\nbalance  %s\ngas      %s\n", v.Address, v.File, token.Format(balance), coins(gas))
 		return err
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/apocryph/apocryph/internal/fault"
 	"github.com/apocryph/apocryph/internal/gen/keeperv1/keeperv1connect"
 	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/span"
 	"github.com/apocryph/apocryph/internal/tee/snp"
 )
 
@@ -159,7 +160,7 @@ func (c *doctorCmd) doctor(log *slog.Logger) (*doctor.Doctor, error) {
 	return doctor.New(c.config(), doctor.Parts{
 		Cluster: cluster, ServerTime: serverTime, Chain: inspector{c.Channels}, Keeper: keeper, Hardware: snp.Verifier{},
 		Lock: doctor.Lease{Client: clientset, Namespace: c.Probes, Patience: c.Limit + time.Minute},
-		Now:  time.Now, Wait: waitFor, Log: log,
+		Now:  time.Now, Wait: span.Wait, Log: log,
 	})
 }
 

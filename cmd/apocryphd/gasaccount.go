@@ -12,6 +12,7 @@ import (
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 // sayEvery is how often the gas account is said: the Provider is the doctor's to make, and may be made anew.
@@ -29,7 +30,7 @@ func sayAccount(ctx context.Context, cluster client.WithWatch, namespace string,
 		if err := cluster.Get(ctx, client.ObjectKeyFromObject(p), &now); err == nil && now.Status.GasAccount != p.Status.GasAccount {
 			_ = kube.ApplyStatus(ctx, cluster, p, "invoicer")
 		}
-		if waitFor(ctx, sayEvery) != nil {
+		if span.Wait(ctx, sayEvery) != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/apocryph/apocryph/internal/doctor/probe"
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 // probeCmd is what the doctor's pods run. It configures nothing: the doctor says everything on its command line.
@@ -45,7 +46,7 @@ func (c *networkProbe) Run(ctx context.Context) error {
 		Allowed: c.Allowed, EgressDenied: c.EgressDenied, IngressDenied: c.IngressDenied, Name: c.Name,
 		Patience: c.Patience, Timeout: c.Timeout,
 	}
-	return probe.Write(c.Report, n.Try(ctx, waitFor))
+	return probe.Write(c.Report, n.Try(ctx, span.Wait))
 }
 
 type selfProbe struct{ ReportFlags }
@@ -68,15 +69,3 @@ type volumeProbe struct {
 }
 
 func (c *volumeProbe) Run() error { return probe.Write(c.Report, probe.Volume(c.Dir, c.Most)) }
-
-// waitFor waits for d or ctx.
-func waitFor(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 // Config says where the money is, and how sure one wants to be. It comes from a user's or operator's own configuration, never from
@@ -56,21 +58,10 @@ func (c Config) filled() Config {
 	c.BumpEvery = cmp.Or(c.BumpEvery, 45*time.Second)
 	c.MaxBumps = cmp.Or(c.MaxBumps, 10)
 	if c.Wait == nil {
-		c.Wait = wait
+		c.Wait = span.Wait
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	return c
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

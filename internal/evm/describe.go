@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/big"
+	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
@@ -14,6 +15,7 @@ import (
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/gen/channels"
 	"github.com/apocryph/apocryph/internal/gen/token"
+	"github.com/apocryph/apocryph/internal/span"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -76,7 +78,7 @@ func describeCall(u Unsigned) (string, bool) {
 	case "deposit":
 		return fmt.Sprintf("adds %s base units of token %s to %s", args[1], t.Token, which), true
 	case "notice":
-		return fmt.Sprintf("gives notice on %s: it runs for %d seconds and can't be taken back", which, t.Notice), true
+		return fmt.Sprintf("gives notice on %s: it runs for %s and can't be taken back", which, span.Words(time.Duration(t.Notice)*time.Second)), true
 	case "withdraw":
 		return fmt.Sprintf("closes %s and takes back what is left", which), true
 	case "close":

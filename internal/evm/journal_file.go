@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/apocryph/apocryph/internal/fault"
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 // fileJournal is a Journal in a file of mode 0600. A file beside it is what processes lock: the journal itself is replaced as a whole.
@@ -23,7 +24,7 @@ type fileJournal struct {
 }
 
 // NewFileJournal returns the journal in a file, which need not exist. One wallet on one chain needs one file, wherever it is used from.
-func NewFileJournal(path string) Journal { return &fileJournal{path: path, wait: wait} }
+func NewFileJournal(path string) Journal { return &fileJournal{path: path, wait: span.Wait} }
 
 const (
 	// lockPoll is the time between two attempts to lock, lockPatience how long another process is waited for.

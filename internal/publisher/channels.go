@@ -12,6 +12,7 @@ import (
 
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/fault"
+	"github.com/apocryph/apocryph/internal/span"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -255,7 +256,7 @@ func (p *Publisher) AwaitNotice(ctx context.Context, a *App) (*ChannelView, erro
 			heard, wait = true, min(max(v.NoticeEnd().Sub(v.Now)/2, shortestWait), longestWait)
 			p.report("notice", Until(v.NoticeEnd(), v.Now))
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := span.Wait(ctx, wait); err != nil {
 			return nil, err
 		}
 	}

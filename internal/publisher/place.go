@@ -17,6 +17,7 @@ import (
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 // place pushes, applies and watches.
@@ -108,7 +109,7 @@ func (d *deployment) apply(ctx context.Context) error {
 		if !unseen || attempt == applyAttempts {
 			break
 		}
-		if err := pause(ctx, applyPause); err != nil {
+		if err := span.Wait(ctx, applyPause); err != nil {
 			return err
 		}
 	}
@@ -175,14 +176,3 @@ func (d *deployment) afterOpening(ctx context.Context, cause error) error {
 
 // giveUpTime bounds how long a provider that refused an app is given to release the channel.
 const giveUpTime = time.Minute
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

@@ -18,6 +18,7 @@ import (
 	"github.com/apocryph/apocryph/internal/fault"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 const (
@@ -59,7 +60,7 @@ func (p *Publisher) connect(ctx context.Context, to provider) (*session, error) 
 			return s, err
 		}
 		p.report("connect", "the provider does not answer, trying again")
-		if err := pause(ctx, watchPause); err != nil {
+		if err := span.Wait(ctx, watchPause); err != nil {
 			return nil, err
 		}
 	}

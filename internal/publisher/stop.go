@@ -15,6 +15,7 @@ import (
 	"github.com/apocryph/apocryph/internal/fault"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/span"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -194,7 +195,7 @@ func (p *Publisher) untilClosed(ctx context.Context, a *App) error {
 		if attempt == closedAttempts {
 			return fmt.Errorf("the provider says that it has settled, and the chain shows channel %s %s", a.Channel.ID, s.Status(now))
 		}
-		if err := pause(ctx, closedPause); err != nil {
+		if err := span.Wait(ctx, closedPause); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/apocryph/apocryph/internal/fault"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 // errRefused says that the enclave did not accept what the gateway took in.
@@ -47,7 +48,7 @@ func (p *Publisher) watch(ctx context.Context, s *session, a *App, what purpose,
 		case !errors.Is(err, ErrUnreachable) || attempt >= watchAttempts:
 			return err
 		}
-		if err := pause(ctx, watchPause); err != nil {
+		if err := span.Wait(ctx, watchPause); err != nil {
 			return err
 		}
 	}

@@ -5,42 +5,12 @@ package publisher
 import (
 	"fmt"
 	"time"
+
+	"github.com/apocryph/apocryph/internal/span"
 )
 
-// day is one of 24 hours.
-const day = 24 * time.Hour
-
 // Span is a duration in words, in its two largest units, rounded down: "5 hours 12 minutes".
-func Span(d time.Duration) string {
-	if d < time.Second {
-		return "less than a second"
-	}
-	units := []struct {
-		of   time.Duration
-		name string
-	}{{day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}}
-	for i, u := range units {
-		n := d / u.of
-		if n == 0 {
-			continue
-		}
-		text := count(n, u.name)
-		if i+1 < len(units) {
-			if rest := d % u.of / units[i+1].of; rest > 0 {
-				text += " " + count(rest, units[i+1].name)
-			}
-		}
-		return text
-	}
-	return "" // not reached: d is a second at least
-}
-
-func count(n time.Duration, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}
+func Span(d time.Duration) string { return span.Words(d) }
 
 // Until says when a time is, seen from now: "ends in 5 hours 12 minutes (2026-01-31T12:00:00Z)", or "ended 3 minutes ago (…)". Where the
 // contract's clock counts, now is its newest block's time.
@@ -61,10 +31,10 @@ func Lasts(d time.Duration) string {
 	for _, u := range []struct {
 		of   time.Duration
 		name string
-	}{{day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+	}{{span.Day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
 		// From two of a unit on, half a unit of error is little.
 		if d >= 2*u.of {
-			return "lasts about " + count((d+u.of/2)/u.of, u.name)
+			return "lasts about " + span.Count((d+u.of/2)/u.of, u.name)
 		}
 	}
 	if d < time.Minute {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/fault"
+	"github.com/apocryph/apocryph/internal/span"
 )
 
 // ErrLeft says that something of an app is still there. What and why is in the error's text.
@@ -169,10 +170,5 @@ func (u *Uninstaller) wait(ctx context.Context) error {
 	if u.Wait != nil {
 		return u.Wait(ctx)
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(look):
-		return nil
-	}
+	return span.Wait(ctx, look)
 }
