@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -20,6 +21,9 @@ import (
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/kube"
 )
+
+// annotationRevision makes other pods of what is the same but for its number: a restart.
+const annotationRevision = "apocryph.network/revision"
 
 const (
 	defaultGraceSeconds = 10
@@ -90,10 +94,14 @@ func (d *desired) template(s *manifestv1.Service) corev1.PodTemplateSpec {
 		labels[labelAlias+name] = ""
 	}
 	// No pod may vanish before the meter has written down its time.
-	return corev1.PodTemplateSpec{
+	template := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels, Finalizers: []string{v1alpha1.FinalizerMeter}},
 		Spec:       d.pod(s),
 	}
+	if n := s.GetRevision(); n > 0 {
+		template.Annotations = map[string]string{annotationRevision: strconv.FormatUint(n, 10)}
+	}
+	return template
 }
 
 // proving is how long a new pod that nothing probes has to run before the old one goes: one that crashes at its start is ready, too, until it
