@@ -4,7 +4,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -27,9 +26,6 @@ import (
 // fieldOwner is who the API server says made a field.
 const fieldOwner = "apocryph-controller"
 
-// errRights says that a binding which was just made is not in force yet: the API server's authorizer learns of it by a watch.
-var errRights = errors.New("rights in the tenant's namespace are not in force yet")
-
 // build makes what is missing or outdated, and takes away what left the manifest. Volumes that left stay: their data is the publisher's.
 // What the API server refuses as wrong it writes into o.refused; any other error it returns.
 func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1.Manifest, o *observed) error {
@@ -40,7 +36,7 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	if err := r.observeKept(ctx, m, app.Name, o); err != nil {
 		return err
 	}
-	o.refused, o.held = map[string]string{}, map[string]string{}
+	o.refused, o.held = nil, map[string]string{}
 	o.outdated = o.findOutdated(objects)
 	for _, want := range objects {
 		service := want.GetLabels()[v1alpha1.LabelService]
@@ -48,19 +44,9 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 			o.held[service] = why
 			continue
 		}
-		err := r.ensure(ctx, want, o)
-		switch {
-		case err == nil:
-		case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), quotaOrPolicy(err):
-			o.refused[service] = "the cluster refuses it: " + err.Error()
-		case apierrors.IsForbidden(err):
-			return fmt.Errorf("making %T %s: %w: %w", want, want.GetName(), errRights, err)
-		default:
+		if err := r.refuse(ctx, want, r.ensure(ctx, want, o), o); err != nil {
 			return fmt.Errorf("making %T %s: %w", want, want.GetName(), err)
 		}
-	}
-	if len(o.refused) == 0 {
-		o.refused = nil
 	}
 	// What was made just now says itself, until it is acted on, that it is not there yet.
 	o.outdated = map[string]bool{}
@@ -71,16 +57,6 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 		o.outdated[service] = true
 	}
 	return r.prune(ctx, app, objects, o)
-}
-
-// quotaOrPolicy tells a refusal of the content from missing rights, both of which are "forbidden": only the former has a cause.
-func quotaOrPolicy(err error) bool {
-	var status apierrors.APIStatus
-	if !apierrors.IsForbidden(err) || !errors.As(err, &status) {
-		return false
-	}
-	d := status.Status().Details
-	return d != nil && len(d.Causes) > 0
 }
 
 // ensure makes one object unless there is one made from the same input.
@@ -227,7 +203,8 @@ func (r *Reconciler) remove(ctx context.Context, obj client.Object) error {
 	return nil
 }
 
-// scale sets the replicas of every service there is, as soon as what it comes after is there, and lets Jobs work or not.
+// scale sets the replicas of every service there is, as soon as what it comes after is there, and lets Jobs work or not. What the API
+// server refuses of it is in o.refused.
 func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
 	o.waiting = map[string]string{}
 	for i := range o.deployments {
@@ -237,7 +214,8 @@ func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
 		}
 		patch := client.MergeFrom(d.DeepCopy())
 		d.Spec.Replicas = &in.replicas
-		if err := r.client.Patch(ctx, d, patch, client.FieldOwner(fieldOwner)); err != nil {
+		err := r.client.Patch(ctx, d, patch, client.FieldOwner(fieldOwner))
+		if err := r.refuse(ctx, d, err, o); err != nil {
 			return fmt.Errorf("scaling %s to %d: %w", d.Name, in.replicas, err)
 		}
 	}
@@ -246,7 +224,7 @@ func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
 		if suspended(j) && in.replicas > 0 && o.wait(j) {
 			continue
 		}
-		if err := r.suspend(ctx, j, in.replicas == 0); err != nil {
+		if err := r.refuse(ctx, j, r.suspend(ctx, j, in.replicas == 0), o); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ const (
 	ReasonReady       = "Ready"
 	ReasonStarting    = "Starting"
 	ReasonBlocked     = "Blocked"
+	ReasonRefused     = "Refused" // by a quota, a policy, or what an object has to look like
 	ReasonNotVerified = "NotVerified"
 	ReasonUnfunded    = "Unfunded"
 	ReasonScaledDown  = "ScaledDown"

@@ -130,7 +130,10 @@ func (r *Reconciler) work(ctx context.Context, app *v1alpha1.App, in intent, o *
 			in.reason, in.message = "", ""
 		}
 	}
-	return in, r.scale(ctx, o, in)
+	if err := r.scale(ctx, o, in); err != nil {
+		return in, err
+	}
+	return in, r.clear(ctx, o)
 }
 
 // wind ends an app: reason recorded, pods stopped, volumes deleted, channel settled, namespace deleted.
@@ -183,6 +186,9 @@ func (r *Reconciler) takeDown(ctx context.Context, ns *corev1.Namespace, o *obse
 	}
 	if err := r.removeJobs(ctx, o.jobs, func(string) bool { return false }); err != nil {
 		return err
+	}
+	if o.refused != nil {
+		return fmt.Errorf("taking the pods away: %v", o.refused)
 	}
 	if !o.stopped() {
 		return nil

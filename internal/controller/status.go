@@ -34,7 +34,7 @@ type observed struct {
 	waiting, held map[string]string
 	// kept are claims of volumes that left the manifest.
 	kept []corev1.PersistentVolumeClaim
-	// refused is why the API server took something not, by service; "" stands for the app as a whole.
+	// refused is why the API server took something not, in its words, by service; "" stands for the app as a whole.
 	refused map[string]string
 }
 
@@ -162,7 +162,7 @@ func conditions(app *v1alpha1.App, now time.Time, own ...metav1.Condition) []met
 // blocked sums up for the Ready condition what keeps services. One that only waits for another is not blocked itself.
 func blocked(services []v1alpha1.ServiceStatus, o *observed) (reason, message string) {
 	if o.refused[""] != "" {
-		return ReasonBlocked, o.refused[""]
+		return ReasonRefused, refusal(o.refused[""])
 	}
 	var all []string
 	reason = ReasonStarting
@@ -173,6 +173,9 @@ func blocked(services []v1alpha1.ServiceStatus, o *observed) (reason, message st
 				reason = ReasonBlocked
 			}
 		}
+	}
+	if o.againstIt() {
+		reason = ReasonRefused
 	}
 	return reason, cmp.Or(strings.Join(all, "; "), "waiting for pods to be ready")
 }
@@ -195,7 +198,7 @@ func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o
 			st.Restarts += c.RestartCount
 		}
 	}
-	st.Blocked = trim(cmp.Or(o.refused[svc.GetName()], o.held[svc.GetName()], o.waiting[svc.GetName()]))
+	st.Blocked = cmp.Or(refusal(o.refused[svc.GetName()]), trim(cmp.Or(o.held[svc.GetName()], o.waiting[svc.GetName()])))
 	if ends(svc) {
 		jobStatus(&st, o.job(svc.GetName()), newest)
 		return st
@@ -205,28 +208,18 @@ func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o
 		st.Ready = d.Status.ReadyReplicas
 	}
 	if st.Blocked == "" && st.Wanted > 0 && (st.Ready == 0 || (d != nil && d.Status.UpdatedReplicas < d.Status.Replicas)) {
-		st.Blocked = trim(cmp.Or(failure(d), podBlocked(newest, m, svc)))
+		st.Blocked = cmp.Or(failure(d), trim(podBlocked(newest, m, svc)))
 	}
 	return st
 }
 
-// failure is why a Deployment could not even make a pod.
-func failure(d *appsv1.Deployment) string {
-	if d == nil {
-		return ""
-	}
-	for _, c := range d.Status.Conditions {
-		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-			return "no pod can be made: " + c.Message
-		}
-	}
-	return ""
-}
-
 // podBlocked says in words what keeps a pod from being ready; empty when it is simply on its way.
 func podBlocked(p *corev1.Pod, m *manifestv1.Manifest, svc *manifestv1.Service) string {
-	if p == nil {
+	switch {
+	case p == nil:
 		return ""
+	case p.Status.Phase == corev1.PodFailed && p.Status.Reason != "":
+		return "its pod was ended: " + p.Status.Reason + ": " + p.Status.Message
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
@@ -306,15 +299,17 @@ func replicas(n *int32) int32 {
 }
 
 // trim makes one bounded line of what may come from a tenant.
-func trim(s string) string {
+func trim(s string) string { return trimTo(maxBlocked, s) }
+
+func trimTo(most int, s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
-	if len(s) > maxBlocked {
-		s = strings.ToValidUTF8(s[:maxBlocked], "") + "…"
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

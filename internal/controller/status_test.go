@@ -31,6 +31,16 @@ func deployment(wanted, updated, ready, all int32) appsv1.Deployment {
 	}
 }
 
+// without is a Deployment that can't make a pod.
+func without(why string) appsv1.Deployment {
+	d := deployment(1, 0, 0, 0)
+	d.Status.Conditions = []appsv1.DeploymentCondition{
+		{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue},
+		{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: why},
+	}
+	return d
+}
+
 func podWith(c corev1.ContainerStatus) corev1.Pod {
 	return corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelService: "web"}},
@@ -73,7 +83,23 @@ func TestReport(t *testing.T) {
 		},
 		"the cluster refuses an object": {
 			in: runs, o: observed{deployments: []appsv1.Deployment{deployment(1, 1, 1, 1)}, refused: map[string]string{"": "too big"}},
-			phase: v1alpha1.PhaseReady, ready: ReasonBlocked, message: "too big",
+			phase: v1alpha1.PhaseReady, ready: ReasonRefused, message: "the cluster refuses it: too big; it is tried again, and if it stays so, ask the provider",
+		},
+		"the cluster refuses a service": {
+			in: runs, o: observed{deployments: []appsv1.Deployment{deployment(1, 0, 0, 0)}, refused: map[string]string{"web": "no such thing"}},
+			phase: v1alpha1.PhaseStarting, ready: ReasonRefused, message: "web: the cluster refuses it: no such thing; it is tried again, and if it stays so, ask the provider",
+		},
+		"a quota is against its pods": {
+			in: runs, o: observed{deployments: []appsv1.Deployment{without("exceeded quota: app")}},
+			phase: v1alpha1.PhaseStarting, ready: ReasonRefused,
+			message: "web: no pod can be made: exceeded quota: app; it is tried again, and if it stays so, ask the provider",
+		},
+		"its pod was evicted": {
+			in: runs, o: observed{deployments: []appsv1.Deployment{deployment(1, 1, 0, 1)}, pods: []corev1.Pod{{
+				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelService: "web"}},
+				Status:     corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "too much on its disk"},
+			}}},
+			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: its pod was ended: Evicted: too much on its disk",
 		},
 		"the image is missing": {
 			in: runs, o: observed{pods: []corev1.Pod{podWith(corev1.ContainerStatus{State: waiting("ErrImagePull", "not found")})}},
@@ -160,10 +186,16 @@ func TestReport(t *testing.T) {
 }
 
 func TestBlockedIsBounded(t *testing.T) {
-	o := observed{refused: map[string]string{"web": strings.Repeat("é", 1000)}}
-	s := report(verifiedApp(paid), web(), intent{build: true, replicas: 1}, &o, Config{}, moment(1))
-	if n := len(s.Services[0].Blocked); n > maxBlocked+3 {
-		t.Errorf("%d bytes", n)
+	long := strings.Repeat("é", 1000)
+	for name, o := range map[string]observed{
+		"refused":  {refused: map[string]string{"web": long}},
+		"no pod":   {deployments: []appsv1.Deployment{without(long)}},
+		"no image": {pods: []corev1.Pod{podWith(corev1.ContainerStatus{State: waiting("ErrImagePull", long)})}},
+	} {
+		s := report(verifiedApp(paid), web(), intent{build: true, replicas: 1}, &o, Config{}, moment(1))
+		if n := len(s.Services[0].Blocked); n < maxBlocked || n > maxBlocked+3 {
+			t.Errorf("%s: %d bytes", name, n)
+		}
 	}
 }
 
