@@ -57,6 +57,7 @@ func (c *imagestoreCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	cleaner := &imagestore.Cleaner{Store: store, Apps: cluster, Namespace: c.Namespace, Grace: c.Grace, Log: log}
+	store.Orders(cleaner)
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

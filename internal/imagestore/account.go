@@ -9,7 +9,15 @@ import (
 )
 
 // enter makes an app's directories and keeps them until leave. The first publisher named for an app is whose it counts as.
-func (s *Store) enter(app, publisher string) (leave func(), err error) {
+func (s *Store) enter(ctx context.Context, app, publisher string) (leave func(), err error) {
+	err = s.withRoom(ctx, app, func() error {
+		leave, err = s.tryEnter(app, publisher)
+		return err
+	})
+	return leave, err
+}
+
+func (s *Store) tryEnter(app, publisher string) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.apps[app]
@@ -34,10 +42,12 @@ func (s *Store) enter(app, publisher string) (leave func(), err error) {
 		a.publisher = publisher
 	}
 	a.users++
+	a.last = s.now()
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		a.users--
+		a.last = s.now()
 	}, nil
 }
 
@@ -46,9 +56,9 @@ func (s *Store) roomForApp(publisher string) error {
 	apps, _ := s.heldBy(publisher)
 	switch {
 	case len(s.apps) >= s.limits.Apps:
-		return fmt.Errorf("the provider's image store has images of %d apps: %w", len(s.apps), ErrQuota)
+		return noRoom{error: fmt.Errorf("the provider's image store has images of %d apps: %w", len(s.apps), ErrQuota)}
 	case publisher != "" && apps >= s.limits.PublisherApps:
-		return fmt.Errorf("the publisher has images of %d apps here: %w", apps, ErrQuota)
+		return noRoom{fmt.Errorf("the publisher has images of %d apps here: %w", apps, ErrQuota), publisher}
 	}
 	return nil
 }
@@ -68,7 +78,7 @@ func (s *Store) roomForUpload(app string) error {
 	case a.uploads >= s.limits.Uploads:
 		return fmt.Errorf("%d uploads of the app are unfinished: %w", a.uploads, ErrQuota)
 	case s.uploads >= s.limits.TotalUploads:
-		return fmt.Errorf("%d uploads are unfinished: %w", s.uploads, ErrQuota)
+		return noRoom{error: fmt.Errorf("%d uploads are unfinished: %w", s.uploads, ErrQuota)}
 	}
 	return nil
 }
@@ -104,10 +114,18 @@ func (s *Store) reserve(app string, n int64) error {
 	case a.bytes+n > s.limits.AppBytes:
 		return fmt.Errorf("the app's images exceed %d bytes: %w", s.limits.AppBytes, ErrQuota)
 	case s.total+n > s.limits.TotalBytes:
-		return fmt.Errorf("the provider's image store is full: %w", ErrQuota)
+		return noRoom{error: fmt.Errorf("the provider's image store is full: %w", ErrQuota)}
 	}
 	if _, bytes := s.heldBy(a.publisher); a.publisher != "" && bytes+n > s.limits.PublisherBytes {
-		return fmt.Errorf("the publisher's images exceed %d bytes: %w", s.limits.PublisherBytes, ErrQuota)
+		return noRoom{fmt.Errorf("the publisher's images exceed %d bytes: %w", s.limits.PublisherBytes, ErrQuota), a.publisher}
+	}
+	if all, own := s.unordered(a.publisher); s.orders != nil && !a.ordered {
+		switch {
+		case a.publisher != "" && own+n > s.limits.AppBytes:
+			return noRoom{fmt.Errorf("the publisher's images for apps that were not ordered exceed %d bytes: %w", s.limits.AppBytes, ErrQuota), a.publisher}
+		case all+n > s.limits.UnorderedBytes:
+			return noRoom{error: fmt.Errorf("the provider's room for apps that were not ordered yet is full: %w", ErrQuota)}
+		}
 	}
 	s.book(app, n)
 	return nil

@@ -88,7 +88,7 @@ func (h handler) in(f func(w http.ResponseWriter, r *http.Request, app string) e
 // writing is in for requests that write: the app's directories are there until the end.
 func (h handler) writing(f func(w http.ResponseWriter, r *http.Request, app string) error) http.Handler {
 	return h.in(func(w http.ResponseWriter, r *http.Request, app string) error {
-		leave, err := h.store.enter(app, r.Header.Get(delegation.HeaderPublisher))
+		leave, err := h.store.enter(r.Context(), app, r.Header.Get(delegation.HeaderPublisher))
 		if err != nil {
 			return err
 		}
@@ -102,6 +102,8 @@ func (h handler) manifest(w http.ResponseWriter, r *http.Request, app string) er
 	if !strings.Contains(digest, ":") {
 		return fmt.Errorf("%.80q: %w", digest, ErrTag)
 	}
+	// The gateway asks before it makes an App.
+	h.store.touch(app)
 	f, _, err := h.store.open(app, manifests, digest, ErrManifestUnknown)
 	if err != nil {
 		return err
@@ -133,7 +135,7 @@ func (h handler) blob(w http.ResponseWriter, r *http.Request, app string) error 
 // begin starts an upload, and ends it too if the request names the digest and carries the content. It never mounts a blob of another
 // repository: a mount request is an upload like any other.
 func (h handler) begin(w http.ResponseWriter, r *http.Request, app string) error {
-	id, err := h.store.begin(app)
+	id, err := h.store.begin(r.Context(), app)
 	if err != nil {
 		return err
 	}
@@ -147,7 +149,7 @@ func (h handler) begin(w http.ResponseWriter, r *http.Request, app string) error
 		return err
 	}
 	defer u.close()
-	if err := u.append(r.Body); err != nil {
+	if err := u.append(r.Context(), r.Body); err != nil {
 		return errors.Join(err, u.discard())
 	}
 	return h.created(w, r, u, digest)
@@ -173,7 +175,7 @@ func (h handler) patch(w http.ResponseWriter, r *http.Request, app string) error
 	if err := continues(r, u.size); err != nil {
 		return err
 	}
-	if err := u.append(r.Body); err != nil {
+	if err := u.append(r.Context(), r.Body); err != nil {
 		return h.orDiscard(u, err)
 	}
 	h.accepted(w, r, u.id, u.size)
@@ -189,7 +191,7 @@ func (h handler) finish(w http.ResponseWriter, r *http.Request, app string) erro
 	if err := continues(r, u.size); err != nil {
 		return err
 	}
-	if err := u.append(r.Body); err != nil {
+	if err := u.append(r.Context(), r.Body); err != nil {
 		return h.orDiscard(u, err)
 	}
 	return h.created(w, r, u, r.URL.Query().Get("digest"))

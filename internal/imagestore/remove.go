@@ -60,16 +60,13 @@ func (c *Cleaner) Sweep(ctx context.Context, now time.Time) error {
 	if c.gone == nil {
 		c.gone = map[string]time.Time{}
 	}
-	first := c.Store.ExpireUploads(now)
+	first := c.Store.ExpireUploads(ctx, now)
 	apps, err := c.Store.Apps()
 	if err != nil {
 		return errors.Join(first, err)
 	}
-	// A missing kind answers "not found" for each object too. A list that succeeds shows that the kind is there.
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(v1alpha1.SchemeGroupVersion().WithKind("AppList"))
-	if err := c.Apps.List(ctx, list, client.InNamespace(c.Namespace)); err != nil {
-		return errors.Join(first, fmt.Errorf("listing apps: %w", err))
+	if err := c.checkKind(ctx); err != nil {
+		return errors.Join(first, err)
 	}
 	for _, app := range apps {
 		if err := c.consider(ctx, app, now); err != nil {
@@ -79,17 +76,46 @@ func (c *Cleaner) Sweep(ctx context.Context, now time.Time) error {
 	return first
 }
 
-func (c *Cleaner) consider(ctx context.Context, app string, now time.Time) error {
+// checkKind makes sure that "not found" is about an app: a missing kind answers so for each object too. A list that succeeds shows that the
+// kind is there.
+func (c *Cleaner) checkKind(ctx context.Context) error {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(v1alpha1.SchemeGroupVersion().WithKind("AppList"))
+	if err := c.Apps.List(ctx, list, client.InNamespace(c.Namespace), client.Limit(1)); err != nil {
+		return fmt.Errorf("listing apps: %w", err)
+	}
+	return nil
+}
+
+// there reports whether an app's object is, and has not ended.
+func (c *Cleaner) there(ctx context.Context, app string) (bool, error) {
 	var object v1alpha1.App
 	err := c.Apps.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: app}, &object)
-	switch {
-	case err == nil && object.Status.Phase != v1alpha1.PhaseEnded:
-		delete(c.gone, app)
-		return nil
-	case err != nil && !kerrors.IsNotFound(err):
+	if err != nil && !kerrors.IsNotFound(err) {
+		return false, fmt.Errorf("reading app %s: %w", app, err)
+	}
+	return err == nil && object.Status.Phase != v1alpha1.PhaseEnded, nil
+}
+
+// Ordered reports whether an app was ordered and has not ended. It is safe for concurrent use.
+func (c *Cleaner) Ordered(ctx context.Context, app string) (bool, error) {
+	if err := c.checkKind(ctx); err != nil {
+		return false, err
+	}
+	return c.there(ctx, app)
+}
+
+func (c *Cleaner) consider(ctx context.Context, app string, now time.Time) error {
+	there, err := c.there(ctx, app)
+	if err != nil {
 		// What can't be seen is not gone: it has to be seen to be gone for the whole grace again.
 		delete(c.gone, app)
-		return fmt.Errorf("reading app %s: %w", app, err)
+		return err
+	}
+	c.Store.setOrdered(app, there)
+	if there {
+		delete(c.gone, app)
+		return nil
 	}
 	since, known := c.gone[app]
 	if !known {
@@ -113,9 +139,12 @@ func (c *Cleaner) consider(ctx context.Context, app string, now time.Time) error
 }
 
 // Remove deletes an app's images, unless something is being written for it.
-func (s *Store) Remove(app string) (bool, error) {
+func (s *Store) Remove(app string) (bool, error) { return s.remove(app, time.Time{}) }
+
+// remove is Remove, of an app that was last used at a time unless that is zero.
+func (s *Store) remove(app string, last time.Time) (bool, error) {
 	aside := removedPrefix + rand.Text()
-	moved, err := s.moveAway(app, aside)
+	moved, err := s.moveAway(app, aside, last)
 	if err != nil || !moved {
 		return false, err
 	}
@@ -126,11 +155,11 @@ func (s *Store) Remove(app string) (bool, error) {
 }
 
 // moveAway is the part that others must not see half done.
-func (s *Store) moveAway(app, aside string) (bool, error) {
+func (s *Store) moveAway(app, aside string, last time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.apps[app]
-	if a == nil || a.users > 0 {
+	if a == nil || a.users > 0 || !last.IsZero() && !a.last.Equal(last) {
 		return false, nil
 	}
 	if err := s.root.Rename(app, aside); err != nil {

@@ -75,6 +75,15 @@ func TestCleaner(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", step.what, diff)
 		}
 	}
+	for app, want := range map[string]bool{running: true, ended: false, gone: false} {
+		if got, err := c.Ordered(t.Context(), app); err != nil || got != want {
+			t.Errorf("%s is ordered: %t, %v", app, got, err)
+		}
+	}
+	unseen = errors.New("unreachable")
+	if _, err := c.Ordered(t.Context(), running); !errors.Is(err, unseen) {
+		t.Errorf("an app that can't be seen: %v", err)
+	}
 	if want := int64(len("blob of ") + len(running)); f.store.Bytes() != want {
 		t.Errorf("%d bytes booked, want %d", f.store.Bytes(), want)
 	}
@@ -93,6 +102,9 @@ func TestCleanerWithoutTheKind(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+	if _, err := c.Ordered(t.Context(), appID(1)); !errors.Is(err, missing) {
+		t.Errorf("it says whether an app was ordered: %v", err)
+	}
 	if f.store.Bytes() == 0 {
 		t.Error("the images are gone")
 	}
@@ -106,7 +118,7 @@ func TestUploadsExpire(t *testing.T) {
 		after time.Duration
 		want  int
 	}{{0, 204}, {2 * time.Hour, 404}} {
-		if err := f.store.ExpireUploads(time.Now().Add(step.after)); err != nil {
+		if err := f.store.ExpireUploads(t.Context(), time.Now().Add(step.after)); err != nil {
 			t.Fatal(err)
 		}
 		if status, _, _ := request(t, http.MethodGet, at, nil); status != step.want {

@@ -43,6 +43,8 @@ type Limits struct {
 	AppBytes int64
 	// TotalBytes is what all apps may hold together: 64 GiB.
 	TotalBytes int64
+	// UnorderedBytes is what apps that nobody has ordered yet may hold together: a quarter of TotalBytes, and at least AppBytes.
+	UnorderedBytes int64
 	// UnpackedBytes is how large an image's layers may be when unpacked: 16 GiB.
 	UnpackedBytes int64
 	// Layers is the largest number of layers: 128.
@@ -62,11 +64,13 @@ type Limits struct {
 }
 
 func (l Limits) orDefaults() Limits {
+	total, app := cmp.Or(l.TotalBytes, 64<<30), cmp.Or(l.AppBytes, 8<<30)
 	return Limits{
 		BlobBytes:      cmp.Or(l.BlobBytes, 4<<30),
-		AppBytes:       cmp.Or(l.AppBytes, 8<<30),
+		AppBytes:       app,
 		PublisherBytes: cmp.Or(l.PublisherBytes, 32<<30),
-		TotalBytes:     cmp.Or(l.TotalBytes, 64<<30),
+		TotalBytes:     total,
+		UnorderedBytes: cmp.Or(l.UnorderedBytes, max(total/4, app)),
 		UnpackedBytes:  cmp.Or(l.UnpackedBytes, 16<<30),
 		Layers:         cmp.Or(l.Layers, 128),
 		Uploads:        cmp.Or(l.Uploads, 16),
@@ -103,6 +107,9 @@ type Store struct {
 	root   *os.Root
 	limits Limits
 	verify chan struct{}
+	// orders is nil if nobody gives way.
+	orders orders
+	now    func() time.Time
 
 	mu      sync.Mutex
 	apps    map[string]*account
@@ -123,6 +130,9 @@ type account struct {
 	verify chan struct{}
 	// users counts requests that write: a directory in use is not removed.
 	users int
+	// ordered is what was last seen of the App object; last is when the app's images were last written or asked for by the gateway.
+	ordered bool
+	last    time.Time
 }
 
 func newAccount() *account {
@@ -138,7 +148,7 @@ func Open(dir string, l Limits) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening image store: %w", err)
 	}
-	s := &Store{root: root, apps: map[string]*account{}, verify: make(chan struct{}, verifiers), limits: l.orDefaults()}
+	s := &Store{root: root, apps: map[string]*account{}, verify: make(chan struct{}, verifiers), limits: l.orDefaults(), now: time.Now}
 	if err := s.removeRest(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -195,6 +205,9 @@ func (s *Store) measure(app string) (*account, error) {
 			a.files++
 		}
 		a.bytes += info.Size()
+		if info.ModTime().After(a.last) {
+			a.last = info.ModTime()
+		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("measuring %s: %w", app, err)

@@ -3,6 +3,7 @@
 package imagestore
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -25,7 +26,15 @@ func uploadFile(app, id string) (string, error) {
 }
 
 // begin starts an upload and returns its id.
-func (s *Store) begin(app string) (string, error) {
+func (s *Store) begin(ctx context.Context, app string) (id string, err error) {
+	err = s.withRoom(ctx, app, func() error {
+		id, err = s.tryBegin(app)
+		return err
+	})
+	return id, err
+}
+
+func (s *Store) tryBegin(app string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.roomForUpload(app); err != nil {
@@ -88,11 +97,17 @@ func (u *upload) close() {
 }
 
 // append adds a body. What arrived before an error stays, so that the client can go on from there.
-func (u *upload) append(body io.Reader) error {
-	if _, err := io.Copy(u, bodyReader{body}); err != nil {
+func (u *upload) append(ctx context.Context, body io.Reader) error {
+	if _, err := io.Copy(booking{ctx, u}, bodyReader{body}); err != nil {
 		return fmt.Errorf("writing upload: %w", err)
 	}
 	return nil
+}
+
+// booking writes to an upload for a request, with which waiting for room ends.
+type booking struct {
+	ctx context.Context
+	*upload
 }
 
 // bodyReader marks what goes wrong with the client's side.
@@ -107,11 +122,12 @@ func (b bodyReader) Read(p []byte) (int, error) {
 }
 
 // Write books before it writes.
-func (u *upload) Write(p []byte) (int, error) {
+func (u booking) Write(p []byte) (int, error) {
 	if u.size+int64(len(p)) > u.store.limits.BlobBytes {
 		return 0, fmt.Errorf("a blob is at most %d bytes: %w", u.store.limits.BlobBytes, ErrTooLarge)
 	}
-	if err := u.store.reserve(u.app, int64(len(p))); err != nil {
+	err := u.store.withRoom(u.ctx, u.app, func() error { return u.store.reserve(u.app, int64(len(p))) })
+	if err != nil {
 		return 0, err
 	}
 	n, err := u.file.Write(p)
@@ -159,7 +175,7 @@ func (u *upload) discard() error {
 }
 
 // ExpireUploads removes uploads that nobody wrote to for an hour, of all apps.
-func (s *Store) ExpireUploads(now time.Time) error {
+func (s *Store) ExpireUploads(ctx context.Context, now time.Time) error {
 	apps, err := s.Apps()
 	if err != nil {
 		return err
@@ -176,14 +192,14 @@ func (s *Store) ExpireUploads(now time.Time) error {
 			all = append(all, fmt.Errorf("listing uploads of %s: %w", app, err))
 		}
 		for _, id := range old {
-			all = append(all, s.expire(app, id))
+			all = append(all, s.expire(ctx, app, id))
 		}
 	}
 	return errors.Join(all...)
 }
 
-func (s *Store) expire(app, id string) error {
-	leave, err := s.enter(app, "")
+func (s *Store) expire(ctx context.Context, app, id string) error {
+	leave, err := s.enter(ctx, app, "")
 	if err != nil {
 		return err
 	}

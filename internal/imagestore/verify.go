@@ -102,7 +102,7 @@ func (s *Store) PutManifest(ctx context.Context, app, digest, mediaType string, 
 	if err := s.checkGraph(ctx, app, m); err != nil {
 		return err
 	}
-	id, err := s.begin(app)
+	id, err := s.begin(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (s *Store) PutManifest(ctx context.Context, app, digest, mediaType string, 
 		return err
 	}
 	defer u.close()
-	if err := u.append(bytes.NewReader(raw)); err != nil {
+	if err := u.append(ctx, bytes.NewReader(raw)); err != nil {
 		return errors.Join(err, u.discard())
 	}
 	return u.commit(manifests, digest)

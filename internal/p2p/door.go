@@ -11,26 +11,39 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/transport"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcpreuse"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// leaveTime is how long the door waits for one who was sent away to be gone. It is only ever waited for if something is wrong.
-const leaveTime = time.Second
+// doorTime is how long the door waits for one who was sent away to be gone, and for those who have just come to be listened to. It takes a
+// machine that is far too busy to wait for so long.
+const doorTime = time.Second
 
 // door keeps those who are still proving who they are few enough that there is always room for one more, as crowd does with guests: whoever
-// has said nothing yet gives way before those who have, and of each who was heard longest ago. An address that has its share of the places
-// gives way to itself, so that one address can't keep the others out. It goes by order and never by time. It is for TCP: with QUIC
-// nobody is let in before the handshake's end.
+// has said nothing yet gives way before those who have, those before who has proven who they are and is only not a guest yet, and of each
+// who was heard longest ago. Nobody does before they were listened to. An address that has its share of the places gives way to itself,
+// so that one address can't keep the others out. It goes by order and never by time. It is for TCP: with QUIC nobody is let in before
+// the handshake's end.
 type door struct {
 	most, share int
 
 	mu      sync.Mutex
 	turn    uint64
 	callers map[string]*caller
+	// changed is closed when somebody is listened to, or left.
+	changed chan struct{}
 }
+
+// The stages of callers: whom nobody listened to yet, and then those that give way first, second and third.
+const (
+	unheard = iota
+	silent
+	speaking
+	proven
+)
 
 // caller is a TCP connection from its first moment on. The door's mutex guards what comes after left.
 type caller struct {
@@ -43,15 +56,15 @@ type caller struct {
 	// left is closed when the connection has no place at the door any more.
 	left chan struct{}
 
-	// last is the turn at which it came or sent something; spoke says that it sent something.
+	// last is the turn at which it came or sent something.
 	last  uint64
-	spoke bool
+	stage int
 	// held says that a scope of the resource manager stands for it, whose end is the connection's.
 	held bool
 }
 
 func newDoor(most int) *door {
-	return &door{most: most, share: (most + 1) / 2, callers: map[string]*caller{}}
+	return &door{most: most, share: max(1, most*3/4), callers: map[string]*caller{}, changed: make(chan struct{})}
 }
 
 // transport is libp2p's TCP, with the door before it.
@@ -109,6 +122,15 @@ type watched struct {
 	caller *caller
 }
 
+// SetPeer implements network.ConnManagementScope.
+func (w watched) SetPeer(id peer.ID) error {
+	err := w.ConnManagementScope.SetPeer(id)
+	if err == nil {
+		w.caller.door.reached(w.caller, proven)
+	}
+	return err
+}
+
 // Done implements network.ConnManagementScope.
 func (w watched) Done() {
 	w.ConnManagementScope.Done()
@@ -137,19 +159,38 @@ func addressOf(a net.Addr) netip.Prefix {
 // enter gives a connection a place, for which another may have to go.
 func (d *door) enter(conn manet.Conn) *caller {
 	c := &caller{Conn: conn, door: d, key: addresses(conn), from: addressOf(conn.RemoteAddr()), left: make(chan struct{})}
-	for gone := d.place(c); gone != nil; gone = d.place(c) {
-		_ = gone.Close()
+	for {
+		gone, changed := d.place(c)
+		if changed == nil {
+			return c
+		}
+		if gone != nil {
+			_ = gone.Close()
+			changed = gone.left
+		}
 		select {
-		case <-gone.left:
-		case <-time.After(leaveTime):
-			d.leave(gone)
+		case <-changed:
+		case <-time.After(doorTime):
+			d.hurry(gone)
 		}
 	}
-	return c
 }
 
-// place puts a connection among those at the door, unless somebody has to go first.
-func (d *door) place(c *caller) (first *caller) {
+// hurry ends waiting for one who does not go, or for those who are not listened to.
+func (d *door) hurry(gone *caller) {
+	if gone != nil {
+		d.leave(gone)
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.callers {
+		c.stage = max(c.stage, silent)
+	}
+}
+
+// place puts a connection among those at the door, unless somebody has to go first. Nobody may be who could: then it has to wait for a change.
+func (d *door) place(c *caller) (first *caller, changed <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	own := 0
@@ -159,25 +200,25 @@ func (d *door) place(c *caller) (first *caller) {
 		}
 	}
 	if own >= d.share {
-		return d.least(func(o *caller) bool { return o.from == c.from })
+		return d.least(func(o *caller) bool { return o.from == c.from }), d.changed
 	}
 	if len(d.callers) >= d.most {
-		return d.least(func(*caller) bool { return true })
+		return d.least(func(*caller) bool { return true }), d.changed
 	}
 	d.turn++
 	c.last = d.turn
 	d.callers[c.key] = c
-	return nil
+	return nil, nil
 }
 
 // least is who gives way next.
 func (d *door) least(counts func(*caller) bool) *caller {
 	var least *caller
 	for _, o := range d.callers {
-		if !counts(o) {
+		if !counts(o) || o.stage == unheard {
 			continue
 		}
-		if least == nil || !o.spoke && least.spoke || o.spoke == least.spoke && o.last < least.last {
+		if least == nil || o.stage < least.stage || o.stage == least.stage && o.last < least.last {
 			least = o
 		}
 	}
@@ -192,7 +233,28 @@ func (d *door) leave(c *caller) {
 		delete(d.callers, c.key)
 		c.inside.Store(true)
 		close(c.left)
+		d.change()
 	}
+}
+
+// change wakes who waits for one. The caller holds the mutex.
+func (d *door) change() {
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// reached notes how far a caller has come.
+func (d *door) reached(c *caller, stage int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.stage == unheard {
+		d.change()
+	}
+	if stage >= speaking {
+		d.turn++
+		c.last = d.turn
+	}
+	c.stage = max(c.stage, stage)
 }
 
 // through is called for a connection that has proven who it is.
@@ -213,12 +275,13 @@ func (d *door) waiting() int {
 
 // Read implements net.Conn.
 func (c *caller) Read(p []byte) (int, error) {
+	if c.inside.Load() {
+		return c.Conn.Read(p)
+	}
+	c.door.reached(c, silent)
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.inside.Load() {
-		c.door.mu.Lock()
-		defer c.door.mu.Unlock()
-		c.door.turn++
-		c.last, c.spoke = c.door.turn, true
+	if n > 0 {
+		c.door.reached(c, speaking)
 	}
 	return n, err
 }

@@ -16,8 +16,8 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// silent is a TCP connection that nobody is behind.
-type silent struct {
+// quiet is a TCP connection that nobody is behind.
+type quiet struct {
 	manet.Conn
 	name   string
 	remote net.TCPAddr
@@ -25,16 +25,16 @@ type silent struct {
 	sent   *[]string
 }
 
-func (s *silent) RemoteAddr() net.Addr { return &s.remote }
-func (s *silent) RemoteMultiaddr() multiaddr.Multiaddr {
+func (s *quiet) RemoteAddr() net.Addr { return &s.remote }
+func (s *quiet) RemoteMultiaddr() multiaddr.Multiaddr {
 	a, _ := manet.FromNetAddr(&s.remote)
 	return a
 }
-func (s *silent) LocalMultiaddr() multiaddr.Multiaddr {
+func (s *quiet) LocalMultiaddr() multiaddr.Multiaddr {
 	return multiaddr.StringCast("/ip4/10.0.0.1/tcp/4001")
 }
-func (s *silent) Read(p []byte) (int, error) { return s.says.Read(p) }
-func (s *silent) Close() error               { *s.sent = append(*s.sent, s.name); return nil }
+func (s *quiet) Read(p []byte) (int, error) { return s.says.Read(p) }
+func (s *quiet) Close() error               { *s.sent = append(*s.sent, s.name); return nil }
 
 func TestWhoGivesWayAtTheDoor(t *testing.T) {
 	type step struct{ who, does string }
@@ -48,30 +48,37 @@ func TestWhoGivesWayAtTheDoor(t *testing.T) {
 		steps []step
 		want  []string
 	}{
-		"nobody, while there is room":                                                {come("1.a", "2.b", "3.c", "4.d"), nil},
-		"whoever is silent for longest":                                              {come("1.a", "2.b", "3.c", "4.d", "5.e", "5.f"), []string{"1.a", "2.b"}},
-		"one who was silent, before who spoke":                                       {append(come("1.a", "2.b", "3.c", "4.d"), step{"1.a", "speaks"}, step{"5.e", "comes"}), []string{"2.b"}},
-		"of those who spoke, who did longest ago":                                    {append(come("1.a", "2.b", "3.c", "4.d"), step{"4.d", "speaks"}, step{"3.c", "speaks"}, step{"2.b", "speaks"}, step{"1.a", "speaks"}, step{"5.e", "comes"}), []string{"4.d"}},
-		"an address with half of all places, for itself, even if others came before": {come("1.a", "2.b", "2.c", "2.d", "2.e"), []string{"2.b", "2.c"}},
-		"a network of IPv6 counts as one address":                                    {come("1.a", "6.b", "6.c", "6.d"), []string{"6.b"}},
-		"nobody, when one got through":                                               {append(come("1.a", "2.b", "3.c", "4.d"), step{"1.a", "gets through"}, step{"5.e", "comes"}), nil},
-		"nobody, when one went":                                                      {append(come("1.a", "2.b", "3.c", "4.d"), step{"1.a", "goes"}, step{"5.e", "comes"}), []string{"1.a"}},
+		"nobody, while there is room":                                                          {come("1.a", "2.b", "3.c", "4.d"), nil},
+		"whoever is silent for longest":                                                        {come("1.a", "2.b", "3.c", "4.d", "5.e", "5.f"), []string{"1.a", "2.b"}},
+		"one who was silent, before who spoke":                                                 {append(come("1.a", "2.b", "3.c", "4.d"), step{"1.a", "speaks"}, step{"5.e", "comes"}), []string{"2.b"}},
+		"nobody before they were listened to":                                                  {append([]step{{"1.a", "comes unheard"}}, come("2.b", "3.c", "4.d", "5.e")...), []string{"2.b"}},
+		"who spoke, before who has proven who they are":                                        {append(come("1.a", "2.b", "3.c", "4.d"), step{"1.a", "proves who it is"}, step{"3.c", "speaks"}, step{"2.b", "speaks"}, step{"4.d", "speaks"}, step{"5.e", "comes"}), []string{"3.c"}},
+		"of those who spoke, who did longest ago":                                              {append(come("1.a", "2.b", "3.c", "4.d"), step{"4.d", "speaks"}, step{"3.c", "speaks"}, step{"2.b", "speaks"}, step{"1.a", "speaks"}, step{"5.e", "comes"}), []string{"4.d"}},
+		"an address with three quarters of all places, for itself, even if others came before": {come("1.a", "2.b", "2.c", "2.d", "2.e"), []string{"2.b"}},
+		"a network of IPv6 counts as one address":                                              {come("6.b", "6.c", "6.d", "6.e"), []string{"6.b"}},
+		"nobody, when one got through":                                                         {append(come("1.a", "2.b", "3.c", "4.d"), step{"1.a", "gets through"}, step{"5.e", "comes"}), nil},
+		"nobody, when one went":                                                                {append(come("1.a", "2.b", "3.c", "4.d"), step{"1.a", "goes"}, step{"5.e", "comes"}), []string{"1.a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, sent, callers := newDoor(4), []string(nil), map[string]*caller{}
 			for port, s := range c.steps {
 				switch s.does {
-				case "comes":
+				case "comes", "comes unheard":
 					ip := net.ParseIP("192.0.2." + s.who[:1])
 					if s.who[0] == '6' {
 						ip = net.ParseIP("2001:db8::" + strconv.Itoa(port))
 					}
-					conn := &silent{name: s.who, remote: net.TCPAddr{IP: ip, Port: 1000 + port}, says: bytes.NewReader([]byte("hello")), sent: &sent}
+					conn := &quiet{name: s.who, remote: net.TCPAddr{IP: ip, Port: 1000 + port}, says: bytes.NewReader([]byte("hello")), sent: &sent}
 					callers[s.who] = d.enter(conn)
+					if s.does == "comes" {
+						d.reached(callers[s.who], silent)
+					}
 				case "speaks":
 					if _, err := callers[s.who].Read(make([]byte, 1)); err != nil {
 						t.Fatal(err)
 					}
+				case "proves who it is":
+					d.reached(callers[s.who], proven)
 				case "gets through":
 					d.through(callers[s.who])
 				case "goes":
