@@ -56,9 +56,9 @@ func (s *Store) roomForApp(publisher string) error {
 	apps, _ := s.heldBy(publisher)
 	switch {
 	case len(s.apps) >= s.limits.Apps:
-		return noRoom{error: fmt.Errorf("the provider's image store has images of %d apps: %w", len(s.apps), ErrQuota)}
+		return noRoomError{error: fmt.Errorf("the provider's image store has images of %d apps: %w", len(s.apps), ErrQuota)}
 	case publisher != "" && apps >= s.limits.PublisherApps:
-		return noRoom{fmt.Errorf("the publisher has images of %d apps here: %w", apps, ErrQuota), publisher}
+		return noRoomError{fmt.Errorf("the publisher has images of %d apps here: %w", apps, ErrQuota), publisher}
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (s *Store) roomForUpload(app string) error {
 	case a.uploads >= s.limits.Uploads:
 		return fmt.Errorf("%d uploads of the app are unfinished: %w", a.uploads, ErrQuota)
 	case s.uploads >= s.limits.TotalUploads:
-		return noRoom{error: fmt.Errorf("%d uploads are unfinished: %w", s.uploads, ErrQuota)}
+		return noRoomError{error: fmt.Errorf("%d uploads are unfinished: %w", s.uploads, ErrQuota)}
 	}
 	return nil
 }
@@ -114,17 +114,17 @@ func (s *Store) reserve(app string, n int64) error {
 	case a.bytes+n > s.limits.AppBytes:
 		return fmt.Errorf("the app's images exceed %d bytes: %w", s.limits.AppBytes, ErrQuota)
 	case s.total+n > s.limits.TotalBytes:
-		return noRoom{error: fmt.Errorf("the provider's image store is full: %w", ErrQuota)}
+		return noRoomError{error: fmt.Errorf("the provider's image store is full: %w", ErrQuota)}
 	}
 	if _, bytes := s.heldBy(a.publisher); a.publisher != "" && bytes+n > s.limits.PublisherBytes {
-		return noRoom{fmt.Errorf("the publisher's images exceed %d bytes: %w", s.limits.PublisherBytes, ErrQuota), a.publisher}
+		return noRoomError{fmt.Errorf("the publisher's images exceed %d bytes: %w", s.limits.PublisherBytes, ErrQuota), a.publisher}
 	}
 	if all, own := s.unordered(a.publisher); s.orders != nil && !a.ordered {
 		switch {
 		case a.publisher != "" && own+n > s.limits.AppBytes:
-			return noRoom{fmt.Errorf("the publisher's images for apps that were not ordered exceed %d bytes: %w", s.limits.AppBytes, ErrQuota), a.publisher}
+			return noRoomError{fmt.Errorf("the publisher's images for apps that were not ordered exceed %d bytes: %w", s.limits.AppBytes, ErrQuota), a.publisher}
 		case all+n > s.limits.UnorderedBytes:
-			return noRoom{error: fmt.Errorf("the provider's room for apps that were not ordered yet is full: %w", ErrQuota)}
+			return noRoomError{error: fmt.Errorf("the provider's room for apps that were not ordered yet is full: %w", ErrQuota)}
 		}
 	}
 	s.book(app, n)

@@ -24,14 +24,14 @@ type orders interface {
 // Orders makes apps that were not ordered give way. Without it none does, and all count as ordered. It is called before the store is used.
 func (s *Store) Orders(o orders) { s.orders = o }
 
-// noRoom is an ErrQuota that goes away if others give way: those of one publisher, or anybody's.
-type noRoom struct {
+// noRoomError is an ErrQuota that goes away if others give way: those of one publisher, or anybody's.
+type noRoomError struct {
 	error
 	publisher string
 }
 
 // Unwrap makes it what it says.
-func (n noRoom) Unwrap() error { return n.error }
+func (n noRoomError) Unwrap() error { return n.error }
 
 // unordered is what apps that were not ordered hold, of all and of one publisher. The caller holds the mutex.
 func (s *Store) unordered(publisher string) (all, own int64) {
@@ -51,7 +51,7 @@ func (s *Store) unordered(publisher string) (all, own int64) {
 func (s *Store) withRoom(ctx context.Context, app string, take func() error) error {
 	for {
 		err := take()
-		var short noRoom
+		var short noRoomError
 		if !errors.As(err, &short) || !s.giveWay(ctx, app, short.publisher) {
 			return err
 		}
