@@ -13,14 +13,17 @@ import (
 	"connectrpc.com/connect"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/apocryph/apocryph/internal/appfile"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/evm"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/gen/providerv1/providerv1connect"
+	"github.com/apocryph/apocryph/internal/manifest"
 	"github.com/apocryph/apocryph/internal/oci"
 	"github.com/apocryph/apocryph/internal/p2p"
 	"github.com/apocryph/apocryph/internal/publisher"
@@ -317,9 +320,12 @@ func (i images) resolve(ctx context.Context, name string) (publisher.Image, erro
 	if err != nil {
 		return publisher.Image{}, err
 	}
-	out := publisher.Image{Digest: img.Digest, Push: func(ctx context.Context, to publisher.PushTarget, progress func(done, total int64)) error {
-		return oci.Push(ctx, oci.Target{Transport: to.Transport, App: to.App, Service: to.Service, Header: to.Header}, img.Image, progress)
-	}}
+	out := publisher.Image{
+		Image: appfile.Image{Digest: img.Digest, Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Health: healthOf(config.Config.Healthcheck)},
+		Push: func(ctx context.Context, to publisher.PushTarget, progress func(done, total int64)) error {
+			return oci.Push(ctx, oci.Target{Transport: to.Transport, App: to.App, Service: to.Service, Header: to.Header}, img.Image, progress)
+		},
+	}
 	for text := range config.Config.ExposedPorts {
 		// What an image says wrongly about its ports is no reason not to run it.
 		if ports, ok := appfile.Ports(text); ok {
@@ -327,4 +333,16 @@ func (i images) resolve(ctx context.Context, name string) (publisher.Image, erro
 		}
 	}
 	return out, nil
+}
+
+// healthOf is an image's own check, or nil. What it says beyond what a manifest holds is left out, as are its ports.
+func healthOf(h *v1.HealthConfig) *manifestv1.Health {
+	if h == nil || len(appfile.HealthCommand(h.Test)) == 0 || appfile.HealthCommand(h.Test)[0] == "" {
+		return nil
+	}
+	within := func(d time.Duration) uint64 { return uint64(min(max(d, 0), manifest.MaxHealthTime) / time.Millisecond) }
+	return &manifestv1.Health{
+		Command: appfile.HealthCommand(h.Test), IntervalMs: within(h.Interval), TimeoutMs: within(h.Timeout), StartPeriodMs: within(h.StartPeriod),
+		Retries: uint32(min(max(h.Retries, 0), manifest.MaxRestarts)),
+	}
 }

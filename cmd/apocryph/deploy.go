@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/apocryph/apocryph/internal/appfile"
 	"github.com/apocryph/apocryph/internal/oci"
 	"github.com/apocryph/apocryph/internal/publisher"
 )
@@ -19,9 +18,8 @@ type deployCmd struct {
 	WalletFlags // --wallet …   → *Wallet
 	TrustFlags  // --accept-…   → *publisher.Publisher
 	OutputFlags // --json       → *Console
+	FileFlags   // FILE -f …
 
-	File     string        `arg:"" help:"App file (Compose), or the directory that has one." placeholder:"FILE"`
-	Name     string        `help:"Name of the app. Without it: the file's name key, or its directory's name." placeholder:"NAME"`
 	Provider string        `help:"Multiaddr of the provider." env:"APOCRYPH_PROVIDER" placeholder:"MULTIADDR"`
 	Images   []string      `help:"Directory of an OCI image layout to look for images in before registries; may be repeated." env:"APOCRYPH_IMAGES" placeholder:"DIR" type:"path"`
 	Deposit  string        `help:"How much to deposit, in token units, as in 12 or 0.5." xor:"budget" placeholder:"AMOUNT"`
@@ -36,11 +34,7 @@ const defaultFor = 24 * time.Hour
 
 // Run deploys or updates an app.
 func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publisher.Publisher, con *Console) error {
-	src, err := publisher.ReadAppFile(c.File, c.Name)
-	if err != nil {
-		return err
-	}
-	file, err := appfile.Load(ctx, src)
+	file, err := c.load(ctx)
 	if err != nil {
 		return err
 	}

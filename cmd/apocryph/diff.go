@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/apocryph/apocryph/internal/appfile"
 	"github.com/apocryph/apocryph/internal/oci"
 	"github.com/apocryph/apocryph/internal/publisher"
 )
@@ -18,9 +17,8 @@ type diffCmd struct {
 	WalletFlags
 	TrustFlags
 	OutputFlags
+	FileFlags
 
-	File   string   `arg:"" help:"App file (Compose), or the directory that has one." placeholder:"FILE"`
-	Name   string   `help:"Name of the app. Without it: the file's name key, or its directory's name." placeholder:"NAME"`
 	Images []string `help:"Directory of an OCI image layout to look for images in before registries; may be repeated." env:"APOCRYPH_IMAGES" placeholder:"DIR" type:"path"`
 }
 
@@ -33,11 +31,7 @@ type diffView struct {
 
 // Run compares a file with what is deployed. Nothing is sent.
 func (c *diffCmd) Run(ctx context.Context, w *Wallet, p *publisher.Publisher, con *Console) error {
-	src, err := publisher.ReadAppFile(c.File, c.Name)
-	if err != nil {
-		return err
-	}
-	file, err := appfile.Load(ctx, src)
+	file, err := c.load(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,8 @@
 // Command apocryph is what publishers run: it deploys app files to providers, watches them, pays for them and ends them.
 //
 // Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 the app file is refused; 4 the provider's evidence or offer is refused;
-// 5 the provider or the chain does not answer; 6 failed while money is in a channel; 130 interrupted. Every failure prints
+// 5 the provider or the chain does not answer; 6 failed while money is in a channel; 130 interrupted. The check of a file ends with 1 if it
+// is refused, and with 2 if there is no verdict. Every failure prints
 // "apocryph: error: …" and, where something can be done, "apocryph: hint: …" with what to do next.
 package main
 
@@ -28,6 +29,7 @@ import (
 
 // cli lists the commands. Each is in the file of its name.
 type cli struct {
+	Check    checkCmd    `cmd:"" help:"Say whether an app file can be deployed, and what that makes; offline."`
 	Deploy   deployCmd   `cmd:"" help:"Bring an app file to a provider, or update it there."`
 	Ls       lsCmd       `cmd:"" help:"List the apps of this machine."`
 	Status   statusCmd   `cmd:"" help:"Show how an app is."`
@@ -153,9 +155,12 @@ func hintOf(err error) string {
 func exitCode(err error) int {
 	var usage usageError
 	var problems appfile.Problems
+	var ended verdict
 	switch {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case errors.As(err, &ended):
+		return ended.code
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &problems):

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,20 @@ func runScripts(t *testing.T, w *world, files ...string) {
 					ts.Fatalf("nothing matches %s", args[1])
 				}
 				ts.Setenv(args[0], m[1])
+			},
+			// exits runs apocryph and wants an exit code: exits 3 deploy bad.yaml.
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				want, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				var ended *exec.ExitError
+				err = ts.Exec("apocryph", args[1:]...)
+				if got := 0; errors.As(err, &ended) {
+					if got = ended.ExitCode(); got != want {
+						ts.Fatalf("exit code %d, want %d", got, want)
+					}
+				} else if err != nil || want != 0 {
+					ts.Fatalf("%v, want exit code %d", err, want)
+				}
 			},
 			// private fails unless all files below a directory, or a file, are for the owner's eyes only.
 			"private": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -5,13 +5,14 @@
 // Nothing in a file is silently ignored. The table of Rules says of each key whether it is honoured, accepted without effect (a Note
 // says why), or refused (a Problem says where, why and what to do), and docs/guide/compose.md is generated from it. The file is read
 // with the Compose project's own loader after its size and its aliases were bounded, so a hostile file costs little. The package opens no file
-// by itself: what a file names is read through Source.ReadFile.
+// by itself: what a file names is read through Source, as many files and bytes as a person would write.
 package appfile
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -30,23 +31,31 @@ import (
 type Source struct {
 	// File is what the file is called in messages.
 	File string
-	// Dir is the directory that relative paths in it mean.
+	// Dir is the directory that relative paths in it mean; absolute.
 	Dir string
 	// Content is the file's.
 	Content []byte
+	// Overrides are paths of further Compose files, each merged over those before it.
+	Overrides []string
 	// Name of the app; empty means the file's own name key, or else the directory's.
 	Name string
+	// Profiles are those whose services run too, besides COMPOSE_PROFILES of Env.
+	Profiles []string
 	// Env holds the variables for ${…} and for environment entries without a value.
 	Env map[string]string
 	// ReadFile reads a file that the app file names. It bounds what it reads to MaxSize. Nil refuses them all.
 	ReadFile func(path string) ([]byte, error)
+	// Stat tells of a path that is to be mounted, links followed; it refuses those that lead out of Dir. Nil: every path is a file.
+	Stat func(path string) (fs.FileInfo, error)
+	// List returns the paths of all files below a directory, relative to it and sorted, at most max and one more. Nil: there are none.
+	List func(dir string, max int) ([]string, error)
 }
 
 // File is a checked app file.
 type File struct {
 	// Name is the app's, a DNS label.
 	Name string
-	// Notes say which keys have no effect, in the order of the file.
+	// Notes say which keys have no effect or another one than in Compose, in the order of the files.
 	Notes []Note
 
 	doc      *document
@@ -55,69 +64,59 @@ type File struct {
 	sizes    map[string]uint64
 	rootSize map[string]uint64
 	env      map[string][]variable
+	storage  map[string]*storage
+	files    []*file
+	volumes  map[string]uint64
+	labels   map[string]string
 }
 
 // Load reads and checks an app file. What is wrong with the file comes back as Problems.
 func Load(ctx context.Context, src Source) (*File, error) {
-	doc, err := parse(src.File, src.Content)
+	r := &reader{src: src, bases: map[string]*base{}}
+	f := &File{}
+	model, err := f.load(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	problems := append(doc.unknownKeys(), doc.forbiddenBeforeLoad()...)
-	problems = append(problems, doc.unsetVariables(src.Env)...)
-	if len(problems) > 0 {
+	c := checker{doc: f.doc, book: newRuleBook()}
+	c.walk(step{}, f.active(model))
+	problems := slices.Concat(c.problems, f.readOwn(model))
+	problems = append(problems, f.readEnv(r)...)
+	if len(f.project.Services) > manifest.MaxServices {
+		problems = append(problems, f.doc.problem([]string{"services"}, fmt.Sprintf("%d services, at most %d", len(f.project.Services), manifest.MaxServices), "deploy the app as several"))
 		return nil, sortProblems(problems)
 	}
-	f := &File{doc: doc}
-	if f.Name, err = doc.name(src); err != nil {
-		return nil, err
-	}
-	model, err := f.load(ctx, src)
-	if err != nil {
-		return nil, err
-	}
-	c := checker{doc: doc, book: newRuleBook()}
-	c.walk(step{}, f.active(model))
-	problems = slices.Concat(c.problems, f.readOwn(model))
-	problems = append(problems, f.readEnv(src)...)
+	problems = append(problems, f.readStorage(r)...)
+	problems = append(problems, f.nameServices()...)
 	problems = append(problems, f.checkServices()...)
 	if len(problems) > 0 {
 		return nil, sortProblems(problems)
 	}
-	f.Notes = sortNotes(c.notes)
+	f.Notes = sortNotes(append(c.notes, f.Notes...))
 	return f, nil
 }
 
-// forbiddenBeforeLoad finds keys that would make the loader open other files.
-func (d *document) forbiddenBeforeLoad() Problems {
-	var found Problems
-	book := newRuleBook()
-	for key := range d.at {
-		path := strings.Split(key, pathSeparator)
-		rule := book.rules["include"]
-		if len(path) == 4 && path[0] == "services" && path[2] == "extends" && path[3] == "file" {
-			rule = book.rules["services.*.extends.file"]
-		} else if len(path) != 1 || path[0] != "include" {
-			continue
-		}
-		found = append(found, d.problem(path, "not supported: "+rule.Why, rule.Remedy))
-	}
-	return found
+// note says how a key's effect differs from Compose's.
+func (f *File) note(path []string, message string) {
+	at := f.doc.where(path)
+	f.Notes = append(f.Notes, Note{File: cmpOr(at.file, f.doc.file), Line: at.line, Key: strings.Join(path, "."), Message: message})
 }
 
-// unsetVariables finds ${NAME} without a value and without a default.
-func (d *document) unsetVariables(env map[string]string) Problems {
+// unsetVariables finds ${NAME} without a value and without a default, below a path.
+func (d *document) unsetVariables(env map[string]string, below []string) Problems {
 	const mark = "\x01"
 	presence := regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*:?\+`)
-	lookup := func(name string) (string, bool) {
+	b := budget{}
+	lookup := b.lookup(func(name string) (string, bool) {
 		if v, ok := env[name]; ok {
 			return v, true
 		}
 		return mark + name + mark, false
-	}
+	})
 	var found Problems
 	d.scalars(func(path []string, n *yaml.Node) {
-		if !strings.Contains(n.Value, "$") || strings.Contains(n.Value, mark) || strings.HasPrefix(path0(path), "x-") {
+		if !strings.Contains(n.Value, "$") || strings.Contains(n.Value, mark) || strings.HasPrefix(path0(path), "x-") ||
+			len(path) < len(below) || !slices.Equal(path[:len(below)], below) {
 			return
 		}
 		at := func(message, remedy string) {
@@ -187,39 +186,35 @@ func Label(s string) string {
 	return strings.Trim(s, "-")
 }
 
-// load runs the Compose loader on the decoded file and keeps the project.
-func (f *File) load(ctx context.Context, src Source) (map[string]any, error) {
-	var config map[string]any
-	if err := f.doc.root.Decode(&config); err != nil {
-		return nil, Problems{syntaxProblem(src.File, err)}
+// load reads all files into one model and keeps the project.
+func (f *File) load(ctx context.Context, r *reader) (map[string]any, error) {
+	src := r.src
+	ins := []input{{path: r.mainPath(), content: src.Content, dir: src.Dir, env: src.Env}}
+	for _, p := range src.Overrides {
+		p = abs(src.Dir, p)
+		content, err := r.read(p)
+		if err != nil {
+			return nil, Problems{{File: r.shown(p), Message: "the file can't be read: " + err.Error(), Remedy: "name a Compose file that is to be merged over " + src.File}}
+		}
+		ins = append(ins, input{path: p, content: content, dir: src.Dir, env: src.Env})
 	}
-	// The loader would warn about it on the standard logger; our own note says it.
-	version, hasVersion := config["version"]
-	delete(config, "version")
-	details := types.ConfigDetails{
-		WorkingDir:  src.Dir,
-		ConfigFiles: []types.ConfigFile{{Filename: src.File, Config: config}},
-		Environment: types.Mapping(maps.Clone(src.Env)),
-	}
-	set := func(o *loader.Options) {
-		o.SetProjectName(f.Name, true)
-		o.SkipNormalization = true
-		o.SkipInclude = true
-		o.SkipResolveEnvironment = true
-		o.SkipResolveLabels = true
-		o.SkipDefaultValues = true
-	}
-	model, err := loader.LoadModelWithContext(ctx, details, set)
+	doc, model, err := r.model(ctx, ins...)
 	if err != nil {
-		return nil, Problems{f.loaderProblem(err)}
+		return nil, err
+	}
+	f.doc, f.Name = doc, r.name
+	details := types.ConfigDetails{WorkingDir: src.Dir, Environment: types.Mapping(maps.Clone(src.Env))}
+	profiles := func(o *loader.Options) {
+		o.Profiles = append(slices.Clip(src.Profiles), strings.FieldsFunc(src.Env["COMPOSE_PROFILES"], func(c rune) bool { return c == ',' || c == ' ' })...)
 	}
 	// A copy, because the loader moves extensions elsewhere in the maps that it is given.
-	f.project, err = loader.ModelToProject(deepClone(model).(map[string]any), loader.ToOptions(&details, []func(*loader.Options){set}), details)
+	f.project, err = loader.ModelToProject(deepClone(model).(map[string]any), loader.ToOptions(&details, []func(*loader.Options){r.options, profiles}), details)
 	if err != nil {
-		return nil, Problems{f.loaderProblem(err)}
+		return nil, Problems{doc.loaderProblem(err)}
 	}
-	if hasVersion {
-		model["version"] = version
+	// The loader does not want to see it, the table has a word about it.
+	if _, there := doc.at["version"]; there {
+		model["version"] = "given"
 	}
 	return model, nil
 }
@@ -240,23 +235,6 @@ func deepClone(v any) any {
 		return out
 	}
 	return v
-}
-
-// loaderProblem gives the Compose loader's error a place: it names keys and services only in its text.
-func (f *File) loaderProblem(err error) Problem {
-	text := strings.TrimPrefix(strings.Split(err.Error(), "\n")[0], "validating "+f.doc.file+": ")
-	remedy := "see the Compose specification: https://github.com/compose-spec/compose-spec/blob/main/spec.md"
-	for _, word := range strings.Fields(text) {
-		path := strings.Split(strings.Trim(word, ":\"'"), ".")
-		if len(path) > 1 && f.doc.where(path[:1]) != (position{}) {
-			_, rest, _ := strings.Cut(text, word)
-			return f.doc.problem(path, strings.TrimSpace(rest), remedy)
-		}
-	}
-	if m := regexp.MustCompile(`service "?([A-Za-z0-9._-]+)"?`).FindStringSubmatch(text); m != nil {
-		return f.doc.problem([]string{"services", m[1]}, text, remedy)
-	}
-	return Problem{File: f.doc.file, Message: text, Remedy: remedy}
 }
 
 // active returns the model without the services that no profile selects.

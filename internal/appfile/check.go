@@ -164,8 +164,9 @@ func (c *checker) walk(at step, value any) {
 		case r.Refuses != nil && r.Refuses(value):
 			c.problems = append(c.problems, c.doc.problem(at.path, "not supported: "+r.When, r.Remedy))
 			return
-		case r.Verdict == Accepted && isSet(value) && at.noted != r.Why:
-			c.notes = append(c.notes, Note{File: c.doc.file, Line: c.doc.where(at.path).line, Key: strings.Join(at.path, "."), Message: "no effect: " + r.Why})
+		case r.Verdict == Accepted && isSet(value) && at.noted != r.Why && !c.doc.isImplied(at.path):
+			where := c.doc.where(at.path)
+			c.notes = append(c.notes, Note{File: cmpOr(where.file, c.doc.file), Line: where.line, Key: strings.Join(at.path, "."), Message: "no effect: " + r.Why})
 			at.noted = r.Why
 		}
 	}

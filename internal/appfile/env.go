@@ -3,9 +3,11 @@
 package appfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -18,14 +20,15 @@ import (
 type variable struct{ name, value string }
 
 // readEnv resolves environment and env_file of every service: files in order, then environment over them.
-func (f *File) readEnv(src Source) Problems {
+func (f *File) readEnv(r *reader) Problems {
 	f.env = map[string][]variable{}
 	var found Problems
-	for name, s := range f.project.Services {
+	for _, name := range slices.Sorted(maps.Keys(f.project.Services)) {
+		s := f.project.Services[name]
 		path := []string{"services", name}
 		vars := types.Mapping{}
 		for i, file := range s.EnvFiles {
-			if p := f.readEnvFile(src, file, s, vars); p != nil {
+			if p := readEnvFile(r, file, s, vars); p != nil {
 				at := f.doc.problem(append(path, "env_file", fmt.Sprint(i)), p.Message, p.Remedy)
 				found = append(found, at)
 			}
@@ -33,45 +36,96 @@ func (f *File) readEnv(src Source) Problems {
 		for key, value := range s.Environment {
 			if value != nil {
 				vars[key] = *value
-			} else if v, ok := src.Env[key]; ok {
+			} else if v, ok := r.src.Env[key]; ok {
 				vars[key] = v
 			}
 		}
-		for key, value := range vars {
-			if !utf8.ValidString(key) || !utf8.ValidString(value) {
+		for _, key := range slices.Sorted(maps.Keys(vars)) {
+			if !utf8.ValidString(key) || !utf8.ValidString(vars[key]) {
 				at := f.doc.problem(append(path, "environment"), fmt.Sprintf("variable %q is not UTF-8 text", key), "encode it, in base64 for example")
 				found = append(found, at)
 				continue
 			}
-			f.env[name] = append(f.env[name], variable{key, value})
+			f.env[name] = append(f.env[name], variable{key, vars[key]})
 		}
-		slices.SortFunc(f.env[name], func(a, b variable) int { return strings.Compare(a.name, b.name) })
 	}
 	return found
 }
 
-func (f *File) readEnvFile(src Source, file types.EnvFile, s types.ServiceConfig, vars types.Mapping) *Problem {
-	if src.ReadFile == nil {
-		return &Problem{Message: "env files are not read here", Remedy: "use environment"}
-	}
-	content, err := src.ReadFile(file.Path)
+func readEnvFile(r *reader, file types.EnvFile, s types.ServiceConfig, vars types.Mapping) *Problem {
+	content, err := r.read(file.Path)
 	if err != nil {
 		if !bool(file.Required) && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return &Problem{Message: fmt.Sprintf("env file %s can't be read: %s", file.Path, rootCause(err)), Remedy: "create the file, or remove it from env_file"}
+		return &Problem{Message: fmt.Sprintf("env file %s can't be read: %s", r.shown(file.Path), err), Remedy: "create the file, or remove it from env_file"}
 	}
-	lookup := func(k string) (string, bool) {
+	b := budget{}
+	lookup := b.lookup(func(k string) (string, bool) {
 		if v, ok := s.Environment[k]; ok && v != nil {
 			return *v, true
 		}
-		v, ok := src.Env[k]
+		if v, ok := r.src.Env[k]; ok {
+			return v, true
+		}
+		v, ok := vars[k]
 		return v, ok
-	}
-	if err := dotenv.ParseWithFormat(strings.NewReader(string(content)), file.Path, vars, lookup, file.Format); err != nil {
-		return &Problem{Message: fmt.Sprintf("env file %s: %s", file.Path, err), Remedy: "write lines of the form NAME=value"}
+	})
+	if err := b.check(dotenv.ParseWithFormat(bytes.NewReader(content), file.Path, vars, lookup, file.Format)); err != nil {
+		return &Problem{Message: fmt.Sprintf("env file %s: %s", r.shown(file.Path), firstLine(err)), Remedy: "write lines of the form NAME=value"}
 	}
 	return nil
+}
+
+// budget bounds what variables stand for: each may be made of others twice, and so on.
+type budget struct{ bytes int }
+
+func (b *budget) lookup(get func(string) (string, bool)) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := get(name)
+		if b.bytes += len(v); b.bytes > maxBytes {
+			return "", ok
+		}
+		return v, ok
+	}
+}
+
+// check returns err, or that the budget was too small.
+func (b *budget) check(err error) error {
+	if err == nil && b.bytes > maxBytes {
+		return fmt.Errorf("its variables stand for more than %d bytes", maxBytes)
+	}
+	return err
+}
+
+// ReadVariables adds the variables of a file in the form of .env to env, whose own win.
+func ReadVariables(content []byte, env map[string]string) error {
+	vars, b := map[string]string{}, budget{}
+	lookup := b.lookup(func(k string) (string, bool) {
+		if v, ok := env[k]; ok {
+			return v, true
+		}
+		v, ok := vars[k]
+		return v, ok
+	})
+	if err := b.check(dotenv.ParseWithFormat(bytes.NewReader(content), ".env", vars, lookup, "")); err != nil {
+		return err
+	}
+	for k, v := range vars {
+		if _, set := env[k]; !set {
+			env[k] = v
+		}
+	}
+	return nil
+}
+
+// readVariables adds the variables of a file to those that there are, which win.
+func (r *reader) readVariables(path string, env map[string]string) error {
+	content, err := r.read(path)
+	if err != nil {
+		return err
+	}
+	return ReadVariables(content, env)
 }
 
 // rootCause drops the path that an *fs.PathError repeats.
@@ -81,4 +135,12 @@ func rootCause(err error) error {
 		return p.Err
 	}
 	return err
+}
+
+// mentions reports whether a service's environment, command or health check has a text in it.
+func (f *File) mentions(name, text string) bool {
+	has := func(s string) bool { return strings.Contains(s, text) }
+	s := f.project.Services[name]
+	return slices.ContainsFunc(f.env[name], func(v variable) bool { return has(v.value) }) || slices.ContainsFunc(s.Command, has) ||
+		slices.ContainsFunc(s.Entrypoint, has) || (s.HealthCheck != nil && slices.ContainsFunc(s.HealthCheck.Test, has))
 }

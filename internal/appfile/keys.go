@@ -2,8 +2,6 @@
 
 package appfile
 
-import "strings"
-
 // Verdict is what becomes of a key.
 type Verdict string
 
@@ -44,12 +42,24 @@ func fileRules() []Rule {
 	return []Rule{
 		{Key: "version", Verdict: Accepted, Why: "the Compose specification no longer uses it"},
 		{Key: "name", Verdict: Honoured, Why: "the app's name, unless --name is given"},
-		{Key: "include", Verdict: Refused, Why: "an app file is one file", Remedy: "copy the included services into this file"},
+		{Key: "include", Verdict: Honoured, Why: "the files named are read and merged, with their own directories and env files; this file wins"},
 		{Key: "services", Verdict: Honoured, Why: "each is one container that the others reach by the service's name"},
-		{Key: "jobs", Verdict: Refused, Why: "what runs once has no place yet", Remedy: "run the job from a service of your own, or remove it"},
+		{Key: "jobs", Verdict: Refused, Why: "what runs at certain times has no place yet", Remedy: "write what runs once as a service with restart: \"no\""},
 		{Key: "models", Verdict: Refused, Why: "there is no model runner", Remedy: "run the model in a service of your own"},
-		{Key: "secrets", Verdict: Refused, Why: "secrets are not delivered as files yet", Remedy: "use environment: values leave this machine only to an enclave whose evidence was verified"},
-		{Key: "configs", Verdict: Refused, Why: "configs are not delivered as files yet", Remedy: "put the file into the image, or pass its content by environment"},
+		{Key: "secrets", Verdict: Honoured, Why: "files of at most 128KiB, from file or environment; their content leaves this machine only to an enclave whose evidence was verified"},
+		{Key: "secrets.*.file", Verdict: Honoured, Why: "read here, wherever it lies, as Compose does"},
+		{Key: "secrets.*.external", Verdict: Refused, Why: "there is no store of secrets", Remedy: "write file: FILE or environment: NAME"},
+		{Key: "secrets.*.name", Verdict: Accepted, Why: "secrets belong to the app"},
+		{Key: "secrets.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
+		{Key: "secrets.*.driver", Verdict: Refused, Why: "there is no store of secrets", Remedy: "write file: FILE or environment: NAME"},
+		{Key: "secrets.*.driver_opts", Verdict: Refused, Why: "there is no store of secrets", Remedy: "remove it"},
+		{Key: "secrets.*.template_driver", Verdict: Refused, Why: "nothing fills templates in", Remedy: "write the content itself"},
+		{Key: "configs", Verdict: Honoured, Why: "files of at most 128KiB, from file, content or environment"},
+		{Key: "configs.*.file", Verdict: Honoured, Why: "read here, wherever it lies, as Compose does"},
+		{Key: "configs.*.external", Verdict: Refused, Why: "there is no store of configs", Remedy: "write file: FILE, content: or environment: NAME"},
+		{Key: "configs.*.name", Verdict: Accepted, Why: "configs belong to the app"},
+		{Key: "configs.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
+		{Key: "configs.*.template_driver", Verdict: Refused, Why: "nothing fills templates in", Remedy: "write the content itself"},
 	}
 }
 
@@ -57,43 +67,52 @@ func serviceRules() []Rule {
 	return []Rule{
 		{Key: "services.*.image", Verdict: Honoured, Why: "pinned to the digest of its linux/amd64 image at deploy"},
 		{Key: "services.*.build", Verdict: Accepted, Why: "nothing is built: the image named beside it is used"},
-		{Key: "services.*.command", Verdict: Honoured, Why: "replaces the image's command", When: "an empty one",
-			Refuses: isEmptyList, Remedy: "write the whole entrypoint instead: an empty command can't clear the image's own"},
-		{Key: "services.*.entrypoint", Verdict: Honoured, Why: "replaces the image's entrypoint and command", When: "an empty one",
-			Refuses: isEmptyList, Remedy: "write the program to run: an empty entrypoint can't clear the image's own"},
+		{Key: "services.*.command", Verdict: Honoured, Why: "replaces the image's command; an empty one clears it"},
+		{Key: "services.*.entrypoint", Verdict: Honoured, Why: "replaces the image's entrypoint and command; an empty one clears the entrypoint"},
 		{Key: "services.*.environment", Verdict: Honoured, Why: "a name without a value takes it from this shell, and is left out where that has none"},
-		{Key: "services.*.env_file", Verdict: Honoured, Why: "read here; environment wins over it"},
-		{Key: "services.*.ports", Verdict: Honoured, Why: "the one published TCP port answers http at the app's URL, whatever its published number; of several, x-apocryph.http says which; ports bound to a loopback address count as not published; all are open to the app's other services"},
+		{Key: "services.*.env_file", Verdict: Honoured, Why: "read here, wherever it lies, as Compose does; environment wins over it"},
+		{Key: "services.*.ports", Verdict: Honoured, Why: "one published TCP port answers http at the app's URL, whatever its published number; all are open to the app's other services only"},
+		{Key: "services.*.ports.[].host_ip", Verdict: Honoured, Why: "a port bound to a loopback address counts as not published"},
+		{Key: "services.*.ports.[].published", Verdict: Honoured, Why: "says that the port is published; its number has no effect"},
+		{Key: "services.*.ports.[].mode", Verdict: Honoured, Why: "there is one way in, whatever it says"},
+		{Key: "services.*.ports.[].name", Verdict: Accepted, Why: "ports are known by number"},
+		{Key: "services.*.ports.[].app_protocol", Verdict: Accepted, Why: "http is what is answered"},
 		{Key: "services.*.expose", Verdict: Honoured, Why: "open to the app's other services, as are the ports that the image exposes"},
-		{Key: "services.*.volumes", Verdict: Honoured, Why: "named volumes only; see x-apocryph for their size"},
+		{Key: "services.*.volumes", Verdict: Honoured, Why: "named volumes; one without a name is given one, of the service and the path"},
+		{Key: "services.*.volumes.[].type", Verdict: Honoured, Why: "volume, bind and tmpfs", When: "npipe, cluster or image", Refuses: isOneOf("npipe", "cluster"), Remedy: "write a named volume"},
 		{Key: "services.*.volumes.[].consistency", Verdict: Accepted, Why: "it is for desktops"},
-		{Key: "services.*.volumes.[].bind", Verdict: Refused, Why: "the provider's machine has none of your files", Remedy: "use a named volume, or put the files into the image"},
-		{Key: "services.*.volumes.[].tmpfs", Verdict: Refused, Why: "memory file systems can't be made yet", Remedy: "use a named volume, or write below / which is empty at every start"},
+		{Key: "services.*.volumes.[].bind", Verdict: Honoured, Why: "a file, or a directory with :ro, is sent and mounted read-only; a directory that is missing or empty becomes a volume; /etc/localtime and /etc/timezone are left out; sockets, devices and other paths of the machine are refused"},
+		{Key: "services.*.volumes.[].bind.propagation", Verdict: Accepted, Why: "nothing is mounted below it later"},
+		{Key: "services.*.volumes.[].bind.selinux", Verdict: Accepted, Why: "the provider labels what it mounts"},
+		{Key: "services.*.volumes.[].bind.recursive", Verdict: Accepted, Why: "nothing is mounted below it"},
+		{Key: "services.*.volumes.[].tmpfs", Verdict: Honoured, Why: "a directory in memory, which counts as the service's; 64MiB without size"},
+		{Key: "services.*.volumes.[].tmpfs.mode", Verdict: Accepted, Why: "every user can write to it"},
 		{Key: "services.*.volumes.[].image", Verdict: Refused, Why: "images can't be mounted", Remedy: "copy the files into the service's image"},
-		{Key: "services.*.volumes.[].volume.nocopy", Verdict: Accepted, Why: "nothing is copied into a new volume"},
-		{Key: "services.*.volumes.[].volume.subpath", Verdict: Refused, Why: "a volume is mounted whole", Remedy: "use a volume for each path"},
+		{Key: "services.*.volumes.[].volume.nocopy", Verdict: Honoured, Why: "without it a new volume begins with the image's content at that path"},
+		{Key: "services.*.volumes.[].volume.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
+		{Key: "services.*.volumes.[].volume.subpath", Verdict: Honoured, Why: "that directory of the volume is mounted"},
 		{Key: "services.*.user", Verdict: Honoured, Why: "as UID or UID:GID, or root", Remedy: "write numbers: the names are known only inside the image"},
 		{Key: "services.*.working_dir", Verdict: Honoured, Why: "the directory that the program starts in"},
 		{Key: "services.*.read_only", Verdict: Honoured, Why: "the root file system can't be written"},
 		{Key: "services.*.stop_grace_period", Verdict: Honoured, Why: "in whole seconds, rounded up, 1 s to 1 h; without it 10 s"},
-		{Key: "services.*.stop_signal", Verdict: Accepted, Why: "SIGTERM is what is sent", When: "anything but SIGTERM",
-			Refuses: isNot("SIGTERM", "TERM", "15"), Remedy: "remove it and let the program end at SIGTERM"},
-		{Key: "services.*.restart", Verdict: Accepted, Why: "services are always restarted", When: "\"no\"", Refuses: isOneOf("no"),
-			Remedy: "remove the service if it is to run once: what ends is started again"},
-		{Key: "services.*.depends_on", Verdict: Accepted, Why: "all services start together, and one that ends because another does not answer yet is started again"},
-		{Key: "services.*.depends_on.*.condition", Verdict: Accepted, Why: "all services start together, and one that ends because another does not answer yet is started again",
-			When: "service_completed_successfully", Refuses: isOneOf("service_completed_successfully"), Remedy: "do that work at the start of this service: nothing runs only once"},
-		{Key: "services.*.healthcheck", Verdict: Accepted, Why: "a service is ready when its container runs"},
+		{Key: "services.*.stop_signal", Verdict: Honoured, Why: "by name or number; SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 or SIGWINCH"},
+		{Key: "services.*.restart", Verdict: Honoured, Why: "no, always, unless-stopped, on-failure[:N]. Without it a service is always started again, as servers are, unless another waits for it to complete: then it runs once"},
+		{Key: "services.*.depends_on", Verdict: Honoured, Why: "services start in that order"},
+		{Key: "services.*.depends_on.*.restart", Verdict: Accepted, Why: "services find each other again by name"},
+		{Key: "services.*.depends_on.*.condition", Verdict: Honoured, Why: "service_started, service_healthy, service_completed_successfully"},
+		{Key: "services.*.depends_on.*.required", Verdict: Honoured, Why: "with false, a service that no profile selects is not waited for"},
+		{Key: "services.*.healthcheck", Verdict: Honoured, Why: "says when a service is ready; interval 30s, timeout 30s, retries 3, start_period 0s where nothing is said; without it the image's own is used"},
+		{Key: "services.*.healthcheck.start_interval", Verdict: Accepted, Why: "interval is used from the start"},
 		{Key: "services.*.scale", Verdict: Accepted, Why: "each service runs once", When: "anything but 1", Refuses: isNot("1"), Remedy: "remove it or set it to 1"},
-		{Key: "services.*.profiles", Verdict: Honoured, Why: "services with profiles are left out, as with docker compose up"},
-		{Key: "services.*.extends", Verdict: Honoured, Why: "of a service in the same file"},
-		{Key: "services.*.extends.file", Verdict: Refused, Why: "an app file is one file", Remedy: "copy the service into this file"},
+		{Key: "services.*.profiles", Verdict: Honoured, Why: "services with profiles run when one is named by --profile or COMPOSE_PROFILES"},
+		{Key: "services.*.extends", Verdict: Honoured, Why: "of a service in the same file or another"},
+		{Key: "services.*.extends.file", Verdict: Honoured, Why: "read here; paths in it mean its own directory"},
 		{Key: "services.*.platform", Verdict: Accepted, Why: "linux/amd64 is what providers run", When: "anything but linux/amd64",
 			Refuses: isNot("linux/amd64", "linux", "linux/x86_64"), Remedy: "use an image for linux/amd64"},
 		{Key: "services.*.pull_policy", Verdict: Accepted, Why: "images are pinned by digest"},
 		{Key: "services.*.pull_refresh_after", Verdict: Accepted, Why: "images are pinned by digest"},
-		{Key: "services.*.container_name", Verdict: Accepted, Why: "containers are named by the provider; other services use the service's name"},
-		{Key: "services.*.hostname", Verdict: Accepted, Why: "the provider names hosts; other services use the service's name"},
+		{Key: "services.*.container_name", Verdict: Honoured, Why: "others reach the service by it, too"},
+		{Key: "services.*.hostname", Verdict: Honoured, Why: "what the service calls itself; a name with dots or underscores has no effect"},
 		{Key: "services.*.domainname", Verdict: Accepted, Why: "the provider names hosts"},
 		{Key: "services.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
 		{Key: "services.*.label_file", Verdict: Accepted, Why: "nothing reads labels at the provider"},
@@ -102,20 +121,23 @@ func serviceRules() []Rule {
 		{Key: "services.*.attach", Verdict: Accepted, Why: "logs are read with apocryph logs"},
 		{Key: "services.*.tty", Verdict: Accepted, Why: "there is no terminal"},
 		{Key: "services.*.stdin_open", Verdict: Accepted, Why: "standard input is empty"},
-		{Key: "services.*.init", Verdict: Accepted, Why: "no init process is added: the program reaps its own children"},
+		{Key: "services.*.init", Verdict: Honoured, Why: "orphaned processes are reaped"},
 		{Key: "services.*.develop", Verdict: Accepted, Why: "it is for development"},
-		{Key: "services.*.links", Verdict: Accepted, Why: "services reach each other by name anyway", When: "a link with an alias", Refuses: anyItem(hasLinkAlias),
-			Remedy: "use the service's own name instead of the alias"},
+		{Key: "services.*.links", Verdict: Honoured, Why: "the alias becomes a name of the other service"},
 		{Key: "services.*.external_links", Verdict: Refused, Why: "nothing outside the app is reached by a Compose name", Remedy: "use its address in environment"},
 		{Key: "services.*.provider", Verdict: Refused, Why: "only containers run", Remedy: "use a service with an image"},
 		{Key: "services.*.models", Verdict: Refused, Why: "there is no model runner", Remedy: "run the model in a service of your own"},
 		{Key: "services.*.pre_start", Verdict: Refused, Why: "hooks can't run yet", Remedy: "run it at the start of the service's own command"},
 		{Key: "services.*.post_start", Verdict: Refused, Why: "hooks can't run yet", Remedy: "run it from the service's own command"},
 		{Key: "services.*.pre_stop", Verdict: Refused, Why: "hooks can't run yet", Remedy: "let the program do it at SIGTERM"},
-		{Key: "services.*.secrets", Verdict: Refused, Why: "secrets are not delivered as files yet", Remedy: "use environment: values leave this machine only to an enclave whose evidence was verified"},
-		{Key: "services.*.configs", Verdict: Refused, Why: "configs are not delivered as files yet", Remedy: "put the file into the image, or pass its content by environment"},
-		{Key: "services.*.tmpfs", Verdict: Refused, Why: "memory file systems can't be made yet", Remedy: "remove it: the root file system can be written and is empty at every start"},
-		{Key: "services.*.shm_size", Verdict: Refused, Why: "/dev/shm has the size that the provider gives it", Remedy: "remove it, and let the program use less shared memory"},
+		{Key: "services.*.secrets", Verdict: Honoured, Why: "mounted at /run/secrets/NAME or target, mode 0444 if nothing is said"},
+		{Key: "services.*.secrets.[].uid", Verdict: Accepted, Why: "the file belongs to root; mode says who may read it"},
+		{Key: "services.*.secrets.[].gid", Verdict: Accepted, Why: "the file belongs to root; mode says who may read it"},
+		{Key: "services.*.configs", Verdict: Honoured, Why: "mounted at /NAME or target, mode 0444 if nothing is said"},
+		{Key: "services.*.configs.[].uid", Verdict: Accepted, Why: "the file belongs to root; mode says who may read it"},
+		{Key: "services.*.configs.[].gid", Verdict: Accepted, Why: "the file belongs to root; mode says who may read it"},
+		{Key: "services.*.tmpfs", Verdict: Honoured, Why: "directories in memory, which count as the service's; 64MiB without size="},
+		{Key: "services.*.shm_size", Verdict: Honoured, Why: "size of /dev/shm, which counts as the service's memory"},
 		{Key: "services.*.volumes_from", Verdict: Refused, Why: "volumes are mounted by name", Remedy: "list the volumes under volumes"},
 		{Key: "services.*.volume_driver", Verdict: Refused, Why: "the provider chooses the driver", Remedy: "remove it"},
 	}
@@ -130,19 +152,4 @@ func ownRules() []Rule {
 		{Key: "services.*.x-apocryph.ephemeral", Verdict: Honoured, Why: "size of the container's writable root file system, as in 2GiB"},
 		{Key: "volumes.*.x-apocryph.size", Verdict: Honoured, Why: "size of the volume, as in 10GiB"},
 	}
-}
-
-func isEmptyList(v any) bool {
-	switch v := v.(type) {
-	case []any:
-		return len(v) == 0
-	case string:
-		return strings.TrimSpace(v) == ""
-	}
-	return false
-}
-
-func hasLinkAlias(v string) bool {
-	service, alias, found := strings.Cut(v, ":")
-	return found && alias != service
 }

@@ -4,6 +4,7 @@ package appfile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -14,7 +15,7 @@ func isolationRules() []Rule {
 	const default_ = "remove it: containers already have their own"
 	return []Rule{
 		{Key: "services.*.privileged", Verdict: Refused, Why: "containers have no rights over the machine", Remedy: remedy},
-		{Key: "services.*.cap_add", Verdict: Refused, Why: "capabilities can't be added", Remedy: "remove it, and run a program that needs no more than an ordinary user can do"},
+		{Key: "services.*.cap_add", Verdict: Accepted, Why: "the container has it already", When: "anything but CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, NET_BIND_SERVICE, SETGID and SETUID", Refuses: anyItem(isForeignCapability), Remedy: "remove it, and run a program that needs no more than an ordinary user can do"},
 		{Key: "services.*.cap_drop", Verdict: Accepted, Why: "all capabilities but a short list are dropped from every container"},
 		{Key: "services.*.security_opt", Verdict: Accepted, Why: "privileges can't be gained, and the runtime's default seccomp profile is on", When: "anything but no-new-privileges",
 			Refuses: anyItem(isUnsafeOption), Remedy: remedy},
@@ -34,15 +35,20 @@ func isolationRules() []Rule {
 		{Key: "services.*.use_api_socket", Verdict: Refused, Why: "there is no Docker engine at the provider", Remedy: "remove it"},
 		{Key: "services.*.credential_spec", Verdict: Refused, Why: "it is for Windows", Remedy: "remove it"},
 		{Key: "services.*.sysctls", Verdict: Refused, Why: "kernel settings belong to the machine", Remedy: "remove it"},
-		{Key: "services.*.ulimits", Verdict: Accepted, Why: "the provider's limits hold"},
-		{Key: "services.*.group_add", Verdict: Refused, Why: "further groups can't be given yet", Remedy: "use user: UID:GID"},
+		{Key: "services.*.ulimits", Verdict: Accepted, Why: "the provider's limits hold, which are no lower"},
+		{Key: "services.*.ulimits.nofile", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 1048576", Refuses: isLimitAbove(1 << 20), Remedy: "remove it, or ask for no more than that"},
+		{Key: "services.*.ulimits.memlock", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 65536", Refuses: isLimitAbove(64 << 10), Remedy: "remove it, or ask for no more than that"},
+		{Key: "services.*.ulimits.stack", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 8388608", Refuses: isLimitAbove(8 << 20), Remedy: "remove it, or ask for no more than that"},
+		{Key: "services.*.ulimits.rtprio", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 0", Refuses: isLimitAbove(0), Remedy: "remove it, or ask for no more than that"},
+		{Key: "services.*.ulimits.msgqueue", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 819200", Refuses: isLimitAbove(819200), Remedy: "remove it, or ask for no more than that"},
+		{Key: "services.*.group_add", Verdict: Honoured, Why: "groups by number"},
 		{Key: "services.*.umask", Verdict: Refused, Why: "it can't be set from outside", Remedy: "set it in the program or its entrypoint"},
 		{Key: "services.*.storage_opt", Verdict: Refused, Why: "the provider's storage has none", Remedy: "state the size: x-apocryph: {ephemeral: 2GiB}"},
 		{Key: "services.*.mac_address", Verdict: Refused, Why: "addresses are given by the provider", Remedy: "remove it"},
 		{Key: "services.*.dns", Verdict: Refused, Why: "names are resolved by the provider", Remedy: "remove it"},
 		{Key: "services.*.dns_opt", Verdict: Refused, Why: "names are resolved by the provider", Remedy: "remove it"},
 		{Key: "services.*.dns_search", Verdict: Refused, Why: "names are resolved by the provider", Remedy: "use full names"},
-		{Key: "services.*.extra_hosts", Verdict: Refused, Why: "names can't be added", Remedy: "use the address in environment"},
+		{Key: "services.*.extra_hosts", Verdict: Honoured, Why: "names for addresses; host-gateway has no effect, for there is no such machine"},
 		{Key: "services.*.blkio_config", Verdict: Accepted, Why: "the provider shares out its disks"},
 		{Key: "services.*.oom_kill_disable", Verdict: Refused, Why: "memory is what was ordered and no more", Remedy: "remove it, and raise mem_limit if needed"},
 		{Key: "services.*.oom_score_adj", Verdict: Accepted, Why: "each container has its own memory limit"},
@@ -67,7 +73,7 @@ func deployRules() []Rule {
 		{Key: "services.*.cpu_rt_runtime", Verdict: Refused, Why: "the machine's scheduler is the provider's", Remedy: limits},
 		{Key: "services.*.cpuset", Verdict: Refused, Why: "the machine's scheduler is the provider's", Remedy: limits},
 		{Key: "services.*.pids_limit", Verdict: Accepted, Why: "the provider's limit holds"},
-		{Key: "services.*.deploy.mode", Verdict: Accepted, Why: "each service runs once", When: "anything but replicated", Refuses: isNot("replicated"), Remedy: "remove it"},
+		{Key: "services.*.deploy.mode", Verdict: Accepted, Why: "each service runs once", When: "anything but replicated or global", Refuses: isNot("replicated", "global"), Remedy: "remove it, or write the service as one that runs once: restart: \"no\""},
 		{Key: "services.*.deploy.replicas", Verdict: Accepted, Why: "each service runs once", When: "anything but 1", Refuses: isNot("1"), Remedy: "remove it or set it to 1"},
 		{Key: "services.*.deploy.endpoint_mode", Verdict: Accepted, Why: "services reach each other by name"},
 		{Key: "services.*.deploy.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
@@ -77,11 +83,12 @@ func deployRules() []Rule {
 		{Key: "services.*.deploy.resources.limits.pids", Verdict: Accepted, Why: "the provider's limit holds"},
 		{Key: "services.*.deploy.resources.reservations.cpus", Verdict: Honoured, Why: "used as the limit where there is none"},
 		{Key: "services.*.deploy.resources.reservations.memory", Verdict: Honoured, Why: "used as the limit where there is none"},
-		{Key: "services.*.deploy.resources.reservations.devices", Verdict: Refused, Why: "devices can't be rented yet", Remedy: "remove it"},
+		{Key: "services.*.deploy.resources.reservations.devices", Verdict: Refused, Why: "GPUs and other devices can't be rented yet", Remedy: "remove it, and let the program compute on CPUs"},
 		{Key: "services.*.deploy.resources.reservations.generic_resources", Verdict: Refused, Why: "there are none", Remedy: "remove it"},
-		{Key: "services.*.deploy.restart_policy", Verdict: Accepted, Why: "services are always restarted"},
-		{Key: "services.*.deploy.restart_policy.condition", Verdict: Accepted, Why: "services are always restarted", When: "none", Refuses: isOneOf("none"),
-			Remedy: "remove the service if it is to run once: what ends is started again"},
+		{Key: "services.*.deploy.restart_policy", Verdict: Honoured, Why: "as restart, and before it"},
+		{Key: "services.*.deploy.restart_policy.delay", Verdict: Accepted, Why: "waiting grows with each failure"},
+		{Key: "services.*.deploy.restart_policy.window", Verdict: Accepted, Why: "waiting grows with each failure"},
+		{Key: "services.*.deploy.restart_policy.condition", Verdict: Honoured, Why: "none, on-failure or any"},
 		{Key: "services.*.deploy.rollback_config", Verdict: Accepted, Why: "updates are not rolled back by themselves"},
 		{Key: "services.*.deploy.update_config", Verdict: Accepted, Why: "the provider replaces a service's container when it is updated"},
 	}
@@ -91,28 +98,37 @@ func volumeRules() []Rule {
 	return []Rule{
 		{Key: "volumes.*.name", Verdict: Accepted, Why: "volumes belong to the app and are named within it"},
 		{Key: "volumes.*.driver", Verdict: Accepted, Why: "the provider chooses the driver", When: "anything but local", Refuses: isNot("local"), Remedy: "remove it"},
-		{Key: "volumes.*.driver_opts", Verdict: Refused, Why: "the provider's driver has none", Remedy: "remove it"},
-		{Key: "volumes.*.external", Verdict: Refused, Why: "a volume lives and ends with its app", Remedy: "remove external: a new volume is made"},
+		{Key: "volumes.*.driver_opts", Verdict: Refused, Why: "what they name is on another machine", Remedy: "remove it: a new volume is made"},
+		{Key: "volumes.*.external", Verdict: Accepted, Why: "a new volume is made: nothing of the one on this machine is sent"},
 		{Key: "volumes.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
 	}
 }
 
 func networkRules() []Rule {
-	const one = "all services of an app share one network of its own"
+	const given = "addresses are given by the provider"
 	return []Rule{
-		{Key: "networks", Verdict: Accepted, Why: one},
-		{Key: "networks.*.external", Verdict: Refused, Why: "apps do not share networks", Remedy: "remove it, and reach the other app by its URL"},
-		{Key: "networks.*.internal", Verdict: Refused, Why: "egress can't be closed yet, and a file that asks for it must not get less", Remedy: "remove it if the services may reach the internet"},
-		{Key: "networks.*.ipam", Verdict: Refused, Why: "addresses are given by the provider", Remedy: "use service names instead of addresses"},
-		{Key: "networks.*.driver_opts", Verdict: Refused, Why: "the provider's network has none", Remedy: "remove it"},
-		{Key: "networks.*.driver", Verdict: Accepted, Why: one, When: "host, none, macvlan or ipvlan", Refuses: isOneOf("host", "none", "macvlan", "ipvlan"), Remedy: "remove it"},
-		{Key: "services.*.networks", Verdict: Accepted, Why: one},
-		{Key: "services.*.networks.*.aliases", Verdict: Refused, Why: "services are reached by their own name only", Remedy: "use the service's name, or name the service so"},
-		{Key: "services.*.networks.*.ipv4_address", Verdict: Refused, Why: "addresses are given by the provider", Remedy: "use service names instead of addresses"},
-		{Key: "services.*.networks.*.ipv6_address", Verdict: Refused, Why: "addresses are given by the provider", Remedy: "use service names instead of addresses"},
-		{Key: "services.*.networks.*.link_local_ips", Verdict: Refused, Why: "addresses are given by the provider", Remedy: "use service names instead of addresses"},
-		{Key: "services.*.networks.*.mac_address", Verdict: Refused, Why: "addresses are given by the provider", Remedy: "remove it"},
-		{Key: "services.*.networks.*.driver_opts", Verdict: Refused, Why: "the provider's network has none", Remedy: "remove it"},
+		{Key: "networks", Verdict: Honoured, Why: "services reach each other only where they have a network in common; those that name none share one"},
+		{Key: "networks.*.name", Verdict: Accepted, Why: "networks belong to the app"},
+		{Key: "networks.*.external", Verdict: Accepted, Why: "it is a network of this app's alone: other apps are reached by their URLs, and http comes in by itself"},
+		{Key: "networks.*.internal", Verdict: Honoured, Why: "services that are on internal networks only reach nothing outside of the app"},
+		{Key: "networks.*.attachable", Verdict: Accepted, Why: "only the app's services are on it"},
+		{Key: "networks.*.enable_ipv4", Verdict: Accepted, Why: given},
+		{Key: "networks.*.enable_ipv6", Verdict: Accepted, Why: given},
+		{Key: "networks.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
+		{Key: "networks.*.ipam", Verdict: Accepted, Why: given},
+		{Key: "networks.*.driver_opts", Verdict: Accepted, Why: "the provider's network has none"},
+		{Key: "networks.*.driver", Verdict: Accepted, Why: "the provider chooses the driver", When: "host, none, macvlan or ipvlan", Refuses: isOneOf("host", "none", "macvlan", "ipvlan"), Remedy: "remove it"},
+		{Key: "services.*.networks", Verdict: Honoured, Why: "the networks that the service is on"},
+		{Key: "services.*.networks.*.aliases", Verdict: Honoured, Why: "further names of the service, on all its networks"},
+		{Key: "services.*.networks.*.use_service_name_alias", Verdict: Accepted, Why: "a service always has its own name"},
+		{Key: "services.*.networks.*.ipv4_address", Verdict: Refused, Why: given, Remedy: "use service names instead of addresses"},
+		{Key: "services.*.networks.*.ipv6_address", Verdict: Refused, Why: given, Remedy: "use service names instead of addresses"},
+		{Key: "services.*.networks.*.link_local_ips", Verdict: Refused, Why: given, Remedy: "use service names instead of addresses"},
+		{Key: "services.*.networks.*.mac_address", Verdict: Refused, Why: given, Remedy: "remove it"},
+		{Key: "services.*.networks.*.driver_opts", Verdict: Accepted, Why: "the provider's network has none"},
+		{Key: "services.*.networks.*.priority", Verdict: Accepted, Why: "all networks are reached the same way"},
+		{Key: "services.*.networks.*.gw_priority", Verdict: Accepted, Why: "all networks are reached the same way"},
+		{Key: "services.*.networks.*.interface_name", Verdict: Accepted, Why: "the provider names interfaces"},
 	}
 }
 
@@ -153,4 +169,25 @@ func isSet(v any) bool {
 		return len(v) > 0
 	}
 	return !isZeroNumber(v)
+}
+
+// isForeignCapability reports whether a container does not have a capability anyway.
+func isForeignCapability(v string) bool {
+	have := []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"}
+	return !slices.Contains(have, strings.TrimPrefix(strings.ToUpper(v), "CAP_"))
+}
+
+// isLimitAbove picks limits, as one number or as soft and hard ones, that are above most or unlimited.
+func isLimitAbove(most int64) func(any) bool {
+	above := func(v any) bool {
+		var n int64
+		_, err := fmt.Sscan(fmt.Sprint(v), &n)
+		return err != nil || n > most || n < 0
+	}
+	return func(v any) bool {
+		if m, ok := v.(map[string]any); ok {
+			return slices.ContainsFunc(slices.Collect(maps.Values(m)), above)
+		}
+		return above(v)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/manifest"
@@ -18,6 +19,10 @@ type Image struct {
 	Digest string
 	// Ports are those that the image says it exposes.
 	Ports []*manifestv1.Port
+	// Entrypoint and Cmd are the image's own.
+	Entrypoint, Cmd []string
+	// Health is the image's own check, nil without one. Times and retries of 0 mean that it does not say.
+	Health *manifestv1.Health
 }
 
 // Pins is what a manifest needs besides the file.
@@ -40,18 +45,26 @@ func (f *File) Images() map[string]string {
 
 // Manifest pins every image and makes the canonical manifest.
 func (f *File) Manifest(ctx context.Context, pins Pins) (*manifestv1.Manifest, error) {
-	m := &manifestv1.Manifest{Name: f.Name}
-	for _, name := range slices.Sorted(maps.Keys(f.usedVolumes())) {
-		m.Volumes = append(m.Volumes, &manifestv1.Volume{Name: name, SizeBytes: f.usedVolumes()[name]})
+	m := &manifestv1.Manifest{Name: f.Name, Networks: f.networks()}
+	for _, name := range slices.Sorted(maps.Keys(f.volumes)) {
+		m.Volumes = append(m.Volumes, &manifestv1.Volume{Name: name, SizeBytes: f.volumes[name]})
 	}
+	for _, o := range f.files {
+		m.Files = append(m.Files, &manifestv1.File{Name: o.name, Content: o.content, Salt: pins.Salt("", o.name, string(o.content))})
+	}
+	slices.SortFunc(m.Files, func(a, b *manifestv1.File) int { return strings.Compare(a.Name, b.Name) })
+	m.Http, _ = f.httpOf()
+	var problems Problems
 	for _, name := range f.serviceNames() {
-		c := serviceCheck{f: f, name: name}
-		s := c.build()
-		image, err := pins.Resolve(ctx, s.Image)
+		c := serviceCheck{f: f, name: name, http: m.Http != nil && m.Http.Service == f.label(name)}
+		ref := f.project.Services[name].Image
+		image, err := pins.Resolve(ctx, ref)
 		if err != nil {
 			at := f.doc.where([]string{"services", name, "image"})
-			return nil, fmt.Errorf("%s:%d:%d: image %s of service %s: %w", f.doc.file, at.line, at.column, s.Image, name, err)
+			return nil, fmt.Errorf("%s:%d:%d: image %s of service %s: %w", cmpOr(at.file, f.doc.file), at.line, at.column, ref, name, err)
 		}
+		s := c.build(&image)
+		problems = append(problems, c.problems...)
 		s.Digest = image.Digest
 		s.Ports = sortPorts(append(s.Ports, image.Ports...))
 		for _, e := range s.Env {
@@ -59,14 +72,28 @@ func (f *File) Manifest(ctx context.Context, pins Pins) (*manifestv1.Manifest, e
 		}
 		m.Services = append(m.Services, s)
 	}
-	m.Http, _ = f.httpOf()
+	if len(problems) > 0 {
+		return nil, sortProblems(problems)
+	}
+	slices.SortFunc(m.Services, func(a, b *manifestv1.Service) int { return strings.Compare(a.Name, b.Name) })
 	if m.Http != nil {
 		openHTTP(m)
 	}
 	if _, err := manifest.Encode(m); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.doc.file, err)
+		return nil, f.unencodable(err)
 	}
 	return m, nil
+}
+
+// unencodable is what is wrong with the app as a whole, which no one place of the file shows.
+func (f *File) unencodable(err error) Problems {
+	remedy := "see docs/guide/compose.md for what an app can hold"
+	for _, o := range f.files {
+		if len(o.content) > 0 {
+			remedy = fmt.Sprintf("an app's environment and files have %d bytes in all: put what is large into an image or a volume", manifest.MaxSize)
+		}
+	}
+	return Problems{{File: f.doc.file, Message: "this makes no app: " + firstLine(err), Remedy: remedy}}
 }
 
 // openHTTP adds the http port to its service, where x-apocryph names one that the file does not.
@@ -78,16 +105,11 @@ func openHTTP(m *manifestv1.Manifest) {
 	}
 }
 
-// usedVolumes returns the size of each volume that some service mounts, by its label.
-func (f *File) usedVolumes() map[string]uint64 {
-	sizes := map[string]uint64{}
-	for _, s := range f.project.Services {
-		for _, v := range s.Volumes {
-			sizes[Label(v.Source)] = DefaultVolumeBytes
-			if n, ok := f.sizes[v.Source]; ok {
-				sizes[Label(v.Source)] = n
-			}
-		}
+// Files says of each file that the manifest holds where its content comes from, by the file's name.
+func (f *File) Files() map[string]string {
+	from := map[string]string{}
+	for _, o := range f.files {
+		from[o.name] = o.source
 	}
-	return sizes
+	return from
 }

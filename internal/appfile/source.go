@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -24,13 +23,18 @@ const (
 )
 
 // position is where a key, or a list's item, is written.
-type position struct{ line, column int }
+type position struct {
+	file         string
+	line, column int
+}
 
-// document is the parsed file with the position of everything in it.
+// document is the parsed file with the position of everything in it, and of what came to it from other files.
 type document struct {
 	file string
 	root *yaml.Node
 	at   map[string]position
+	// nodes is its size with aliases expanded.
+	nodes int
 }
 
 // parse reads one YAML document and indexes positions. Nothing of its size grows with what aliases stand for beyond maxNodes.
@@ -59,9 +63,11 @@ func parse(file string, content []byte) (*document, error) {
 		return nil, Problems{{File: file, Line: 1, Column: 1, Message: "the file is not a mapping", Remedy: "begin it with services:"}}
 	}
 	d.root = root.Content[0]
-	if p := (&counter{file: file, sizes: map[*yaml.Node]int{}, open: map[*yaml.Node]bool{}}).check(d.root); p != nil {
+	c := &counter{file: file, sizes: map[*yaml.Node]int{}, open: map[*yaml.Node]bool{}}
+	if p := c.check(d.root); p != nil {
 		return nil, Problems{*p}
 	}
+	d.nodes = c.sizes[resolve(d.root)]
 	d.index(nil, d.root)
 	return d, nil
 }
@@ -104,6 +110,9 @@ func (c *counter) check(n *yaml.Node) *Problem {
 
 func (c *counter) size(n *yaml.Node) (int, *Problem) {
 	n = resolve(n)
+	if n.Tag == "!reset" || n.Tag == "!override" {
+		return 0, &Problem{File: c.file, Line: n.Line, Column: n.Column, Message: "not supported: the tag " + n.Tag, Remedy: "remove it, and what it replaces from the other file"}
+	}
 	if size, ok := c.sizes[n]; ok {
 		return size, nil
 	}
@@ -127,94 +136,4 @@ func (c *counter) size(n *yaml.Node) (int, *Problem) {
 	}
 	c.sizes[n] = total
 	return total, nil
-}
-
-const pathSeparator = "\x00"
-
-// index records where each path is written. A key that comes by a merge (<<) is where its anchor wrote it, unless it is also written here.
-func (d *document) index(path []string, n *yaml.Node) {
-	n = resolve(n)
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			key, value := n.Content[i], n.Content[i+1]
-			if isMerge(key) {
-				d.indexMerge(path, value)
-				continue
-			}
-			d.enter(path, key.Value, key, value)
-		}
-	case yaml.SequenceNode:
-		for i, item := range n.Content {
-			d.enter(path, strconv.Itoa(i), item, item)
-		}
-	default: // a scalar holds nothing
-	}
-}
-
-func (d *document) enter(path []string, name string, where, value *yaml.Node) {
-	next := append(slices.Clip(path), name)
-	d.at[strings.Join(next, pathSeparator)] = position{where.Line, where.Column}
-	d.index(next, value)
-}
-
-func (d *document) indexMerge(path []string, value *yaml.Node) {
-	value = resolve(value)
-	from := []*yaml.Node{value}
-	if value.Kind == yaml.SequenceNode {
-		from = value.Content
-	}
-	merged := &document{at: map[string]position{}}
-	for _, n := range slices.Backward(from) {
-		merged.index(path, n)
-	}
-	for k, p := range merged.at {
-		if _, own := d.at[k]; !own {
-			d.at[k] = p
-		}
-	}
-}
-
-func isMerge(key *yaml.Node) bool {
-	return key.Value == "<<" && key.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0
-}
-
-// where returns the position of a path, or of the nearest parent that is written in the file.
-func (d *document) where(path []string) position {
-	for n := len(path); n > 0; n-- {
-		if p, ok := d.at[strings.Join(path[:n], pathSeparator)]; ok {
-			return p
-		}
-	}
-	return position{}
-}
-
-// problem is one at a path.
-func (d *document) problem(path []string, message, remedy string) Problem {
-	at := d.where(path)
-	return Problem{File: d.file, Line: at.line, Column: at.column, Key: strings.Join(path, "."), Message: message, Remedy: remedy}
-}
-
-// scalars calls f for every scalar value in the tree with its path, aliases expanded.
-func (d *document) scalars(f func(path []string, n *yaml.Node)) { visitScalars(nil, d.root, f) }
-
-func visitScalars(path []string, n *yaml.Node, f func([]string, *yaml.Node)) {
-	n = resolve(n)
-	switch n.Kind {
-	case yaml.ScalarNode:
-		f(path, n)
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			next := path
-			if !isMerge(n.Content[i]) {
-				next = append(slices.Clip(path), n.Content[i].Value)
-			}
-			visitScalars(next, n.Content[i+1], f)
-		}
-	case yaml.SequenceNode:
-		for i, item := range n.Content {
-			visitScalars(append(slices.Clip(path), strconv.Itoa(i)), item, f)
-		}
-	default: // documents and streams are above the root, aliases are resolved
-	}
 }

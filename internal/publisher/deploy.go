@@ -133,7 +133,7 @@ func (d *deployment) pin(ctx context.Context) error {
 			}
 			d.images[image] = found
 			d.report("images", fmt.Sprintf("%s is %s", image, found.Digest))
-			return appfile.Image{Digest: found.Digest, Ports: found.Ports}, nil
+			return found.Image, nil
 		},
 		Salt: d.salt,
 	})

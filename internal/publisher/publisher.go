@@ -17,11 +17,11 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/apocryph/apocryph/internal/appfile"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/evidence"
-	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/gen/providerv1/providerv1connect"
 	"github.com/apocryph/apocryph/internal/tariff"
@@ -127,8 +127,7 @@ type Conn struct {
 
 // Image is one that was found and can be pushed.
 type Image struct {
-	Digest string
-	Ports  []*manifestv1.Port
+	appfile.Image
 	// Push sends it; progress is called with bytes done and in all.
 	Push func(ctx context.Context, to PushTarget, progress func(done, total int64)) error
 }

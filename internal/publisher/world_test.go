@@ -139,7 +139,7 @@ func (w *world) start() *publisher.Publisher {
 		},
 		Resolve: func(context.Context, string) (publisher.Image, error) {
 			return publisher.Image{
-				Digest: "sha256:" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+				Image: appfile.Image{Digest: "sha256:" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
 				Push: func(context.Context, publisher.PushTarget, func(done, total int64)) error {
 					return w.at("push")
 				},

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/apocryph/apocryph/internal/appfile"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+)
+
+// planView is what deploying a file would make.
+type planView struct {
+	App      string        `json:"app"`
+	Services []plannedView `json:"services"`
+	Volumes  []sizedView   `json:"volumes,omitempty"`
+	Networks []networkView `json:"networks,omitempty"`
+	Files    []fileView    `json:"files,omitempty"`
+	HTTP     *httpView     `json:"http,omitempty"`
+	// Reserved is what each hour of the app running is paid for.
+	Reserved reservedView `json:"reserved"`
+}
+
+type plannedView struct {
+	Name     string   `json:"name"`
+	Image    string   `json:"image"`
+	MilliCPU uint64   `json:"milli_cpu"`
+	Memory   uint64   `json:"memory_bytes"`
+	Disk     uint64   `json:"ephemeral_bytes"`
+	Restart  string   `json:"restart"`
+	After    string   `json:"after,omitempty"`
+	Health   string   `json:"health,omitempty"`
+	Ports    []string `json:"ports,omitempty"`
+	Networks []string `json:"networks,omitempty"`
+	Mounts   []string `json:"mounts,omitempty"`
+}
+
+type sizedView struct {
+	Name string `json:"name"`
+	Size uint64 `json:"size_bytes"`
+}
+
+type networkView struct {
+	Name     string `json:"name"`
+	Internal bool   `json:"internal,omitempty"`
+}
+
+type fileView struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	Size   int    `json:"size_bytes"`
+}
+
+type httpView struct {
+	Service string `json:"service"`
+	Port    uint32 `json:"port"`
+	// Host is the first part of the app's host; the provider's domain follows.
+	Host string `json:"host,omitempty"`
+}
+
+type reservedView struct {
+	MilliCPU uint64 `json:"milli_cpu"`
+	Memory   uint64 `json:"memory_bytes"`
+	Disk     uint64 `json:"ephemeral_bytes"`
+	Volumes  uint64 `json:"volume_bytes"`
+}
+
+func planOf(m *manifestv1.Manifest, file *appfile.File) *planView {
+	v := &planView{App: m.Name, Reserved: rateOf(m)}
+	for _, s := range m.Services {
+		v.Services = append(v.Services, plannedOf(s))
+	}
+	for _, o := range m.Volumes {
+		v.Volumes = append(v.Volumes, sizedView{o.Name, o.SizeBytes})
+	}
+	for _, n := range m.Networks {
+		v.Networks = append(v.Networks, networkView{n.Name, n.Internal})
+	}
+	from := file.Files()
+	for _, f := range m.Files {
+		v.Files = append(v.Files, fileView{f.Name, from[f.Name], len(f.Content)})
+	}
+	if m.Http != nil {
+		v.HTTP = &httpView{m.Http.Service, m.Http.Port, m.Http.Host}
+	}
+	return v
+}
+
+func plannedOf(s *manifestv1.Service) plannedView {
+	v := plannedView{
+		Name: s.Name, Image: s.Image, MilliCPU: s.Resources.MilliCpu, Memory: s.Resources.MemoryBytes, Disk: s.Resources.EphemeralBytes,
+		Restart: restartText(s), After: afterText(s.DependsOn), Health: healthText(s.Health),
+	}
+	for _, p := range s.Ports {
+		v.Ports = append(v.Ports, fmt.Sprintf("%d/%s", p.Number, p.Protocol))
+	}
+	for _, a := range s.Networks {
+		v.Networks = append(v.Networks, strings.Join(append([]string{a.Network}, a.Aliases...), " as "))
+	}
+	for _, m := range s.Mounts {
+		v.Mounts = append(v.Mounts, fmt.Sprintf("volume %s at %s", m.Volume, m.Path))
+	}
+	for _, f := range s.Files {
+		v.Mounts = append(v.Mounts, fmt.Sprintf("file %s at %s", f.File, f.Path))
+	}
+	for _, t := range s.MemoryMounts {
+		v.Mounts = append(v.Mounts, fmt.Sprintf("%s of memory at %s", bytesText(t.SizeBytes), t.Path))
+	}
+	if s.SharedMemoryBytes > 0 {
+		v.Mounts = append(v.Mounts, fmt.Sprintf("%s of memory at /dev/shm", bytesText(s.SharedMemoryBytes)))
+	}
+	return v
+}
+
+// lines writes the plan, each thing by its kind.
+func (v *planView) lines(line func(kind, format string, args ...any)) {
+	line("app", "%s", v.App)
+	for _, s := range v.Services {
+		line("service", "%s of image %s: %s, %s memory, %s disk", s.Name, s.Image, cpuText(s.MilliCPU), bytesText(s.Memory), bytesText(s.Disk))
+		for _, detail := range []struct{ what, text string }{
+			{"runs", s.Restart}, {"after", s.After}, {"ready", s.Health}, {"ports", strings.Join(s.Ports, ", ")},
+			{"networks", strings.Join(s.Networks, ", ")}, {"mounts", strings.Join(s.Mounts, ", ")},
+		} {
+			if detail.text != "" {
+				line("", "%-8s %s", detail.what, detail.text)
+			}
+		}
+	}
+	for _, o := range v.Volumes {
+		line("volume", "%s of %s", o.Name, bytesText(o.Size))
+	}
+	for _, n := range v.Networks {
+		line("network", "%s%s", n.Name, map[bool]string{true: ", nothing outside of the app is reached from it"}[n.Internal])
+	}
+	for _, f := range v.Files {
+		line("file", "%s from %s, %s", f.Name, f.Source, bytesText(uint64(f.Size)))
+	}
+	if v.HTTP != nil {
+		i := slices.IndexFunc(v.Services, func(s plannedView) bool { return s.Name == v.HTTP.Service })
+		host := v.HTTP.Host
+		if host == "" {
+			host = v.App
+		}
+		line("http", "%s answers at port %d, as https://%s.<the provider's domain>", v.Services[i].Name, v.HTTP.Port, host)
+	}
+	line("reserves", "%s, %s memory, %s disk, %s volumes, paid for by the hour", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes))
+}
