@@ -33,6 +33,9 @@ import (
 //
 // APOCRYPH_CHAIN_RUNS sets how many seeds, APOCRYPH_CHAIN_SEED runs one.
 func TestEveryIntentionOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("eight storms")
+	}
 	total := counts{}
 	defer func() { t.Logf("%v", total) }()
 	if seed := setting(t, "APOCRYPH_CHAIN_SEED", 0); seed != 0 {
