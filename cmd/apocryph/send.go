@@ -132,6 +132,10 @@ func (c *walletSendCmd) read(std stdio) ([]signedFor, error) {
 		if err := tx.UnmarshalBinary(raw); err != nil {
 			return nil, fmt.Errorf("%w: transaction %d: %w", errSigned, i+1, err)
 		}
+		// One that is of no chain could be sent on any, and there is no signer for it.
+		if tx.ChainId().Sign() <= 0 {
+			return nil, fmt.Errorf("%w: transaction %d is for no chain", errSigned, i+1)
+		}
 		who, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), &tx)
 		if err != nil || tx.To() == nil || !tx.ChainId().IsUint64() {
 			return nil, fmt.Errorf("%w: transaction %d", errSigned, i+1)

@@ -79,6 +79,9 @@ func (u *Unsigned) UnmarshalJSON(b []byte) error {
 	if w.Type != types.DynamicFeeTxType {
 		return fmt.Errorf("%w: its type is %d, not %d", ErrUnsigned, w.Type, types.DynamicFeeTxType)
 	}
+	if *w.ChainID == 0 {
+		return fmt.Errorf("%w: it is for chain 0, which is none", ErrUnsigned)
+	}
 	*u = Unsigned{
 		ChainID: uint64(*w.ChainID), From: *w.From, To: *w.To, Data: w.Data, Value: w.Value.ToInt(), Nonce: uint64(*w.Nonce), Gas: uint64(*w.Gas),
 		MaxFee: w.MaxFee.ToInt(), MaxTip: w.MaxTip.ToInt(),
@@ -103,13 +106,13 @@ func (u Unsigned) Payload() ([]byte, error) {
 	return append([]byte{types.DynamicFeeTxType}, body...), nil
 }
 
-// MaxCost is the most wei that the transaction can take for gas; it does not count Value.
+// MaxCost is the most wei that the transaction can take for gas; it does not count Value. More than an amount can hold is the largest amount.
 func (u Unsigned) MaxCost() tariff.Amount {
 	a, err := tariff.NewAmount(new(big.Int).Mul(u.MaxFee, new(big.Int).SetUint64(u.Gas)))
-	if err != nil {
-		return tariff.Amount{} // a negative fee, which no form of it can hold
+	if err != nil && u.MaxFee.Sign() > 0 {
+		a, _ = tariff.NewAmount(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1)))
 	}
-	return a
+	return a // of a negative fee, which no form of it can hold, zero
 }
 
 // feeHeadroom is how many times the fee of a transaction that is sent at once an unsigned one may pay. It is carried to another machine
