@@ -208,7 +208,9 @@ func (f *File) load(ctx context.Context, r *reader) (map[string]any, error) {
 		o.Profiles = append(slices.Clip(src.Profiles), strings.FieldsFunc(src.Env["COMPOSE_PROFILES"], func(c rune) bool { return c == ',' || c == ' ' })...)
 	}
 	// A copy, because the loader moves extensions elsewhere in the maps that it is given.
-	f.project, err = loader.ModelToProject(deepClone(model).(map[string]any), loader.ToOptions(&details, []func(*loader.Options){r.options, profiles}), details)
+	given := deepClone(model).(map[string]any)
+	declareDefault(given)
+	f.project, err = loader.ModelToProject(given, loader.ToOptions(&details, []func(*loader.Options){r.options, profiles}), details)
 	if err != nil {
 		return nil, Problems{doc.loaderProblem(err)}
 	}
@@ -217,6 +219,18 @@ func (f *File) load(ctx context.Context, r *reader) (map[string]any, error) {
 		model["version"] = "given"
 	}
 	return model, nil
+}
+
+// declareDefault adds the network that is there without being declared.
+func declareDefault(model map[string]any) {
+	networks, ok := model["networks"].(map[string]any)
+	if !ok {
+		networks = map[string]any{}
+		model["networks"] = networks
+	}
+	if networks[defaultNetwork] == nil {
+		networks[defaultNetwork] = map[string]any{}
+	}
 }
 
 func deepClone(v any) any {

@@ -116,8 +116,11 @@ func (f *File) proxied() []candidate {
 	return found
 }
 
-// tellPorts says of each published port that is not the one at the URL who can reach it.
+// tellPorts says what is not reached from outside: the app, or each published port that is not the one at the URL.
 func (f *File) tellPorts(h *manifestv1.Http) {
+	if h == nil {
+		f.note([]string{"services"}, "nothing answers http: no TCP port is published; to have one answer, write x-apocryph: {http: {service: NAME, port: NUMBER}}")
+	}
 	for _, name := range f.serviceNames() {
 		for i, p := range f.project.Services[name].Ports {
 			isHTTP := h != nil && h.Service == f.label(name) && h.Port == p.Target && cmpOr(p.Protocol, "tcp") == "tcp"
