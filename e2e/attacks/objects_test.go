@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -146,6 +147,7 @@ func (w *world) otherObjects() []attempt {
 		"a service to others' pods":  {service(func(s *corev1.ServiceSpec) { s.Selector = nil }), policy},
 		"a port of every machine":    {service(func(s *corev1.ServiceSpec) { s.Type = "NodePort" }), "apocryph-app-services"},
 		"one more volume":            {claim, "exceeded quota"},
+		"a one-shot on the machine":  {w.job, "ValidatingAdmissionPolicy 'apocryph-app-pods'"},
 		"a pod without a controller": {func(namespace string) client.Object { return w.barePod(namespace) }, "is forbidden"},
 	} {
 		try := func(namespace string) func(context.Context) error {
@@ -169,6 +171,19 @@ func claim(namespace string) client.Object {
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
 		},
+	}
+}
+
+// job is a service that ends, with a directory of the machine.
+func (w *world) job(namespace string) client.Object {
+	spec := *w.podSpec.DeepCopy()
+	spec.RestartPolicy = corev1.RestartPolicyNever
+	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "x", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}})
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "x"},
+		Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Finalizers: []string{v1alpha1.FinalizerMeter}}, Spec: spec,
+		}},
 	}
 }
 

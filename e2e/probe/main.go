@@ -39,6 +39,12 @@ type self struct {
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) > 1 && os.Args[1] == "do" {
+		if err := chore(os.Args[2:]); err != nil {
+			log.Fatal("probe: ", err)
+		}
+		return
+	}
 	if len(os.Args) > 1 {
 		child(os.Args[1:])
 		return

@@ -147,7 +147,7 @@ func jobStatus(st *v1alpha1.ServiceStatus, j *batchv1.Job, newest *corev1.Pod) {
 		st.Wanted, st.Blocked = 0, ""
 	case failed:
 		st.Blocked = trim("it has failed: " + cmp.Or(lastWords(newest), "it did not end in time"))
-	case newest == nil || suspended(j):
+	case newest == nil || suspended(j) || newest.Status.Phase == corev1.PodSucceeded:
 	case slices.ContainsFunc(newest.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Running != nil }):
 		st.Ready = st.Wanted
 	case st.Blocked == "":
