@@ -99,6 +99,8 @@ type volumeFacts struct {
 
 func judgeVolume(f volumeFacts) Verdict {
 	switch {
+	case f.refused != "" && f.class == "":
+		return verdict(Fail, "no volume is given: %s", f.refused)
 	case f.refused != "":
 		return verdict(Fail, "storage class %q gives no volume: %s", f.class, f.refused)
 	case f.report.Error != "":

@@ -38,7 +38,7 @@ func Table(to io.Writer, found []Finding) error {
 	for _, f := range found {
 		_, e := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Result, f.level(), line(f.Saw))
 		err = errors.Join(err, e)
-		if f.Result != OK {
+		if f.Result == Warn || f.Result == Fail { // of what is unseen, what was seen says what is in the way
 			_, e = fmt.Fprintf(w, "\t\t\tto do: %s\n", f.Do)
 			err = errors.Join(err, e)
 		}

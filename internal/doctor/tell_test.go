@@ -205,14 +205,15 @@ func TestSum(t *testing.T) {
 
 func TestShow(t *testing.T) {
 	w := newWorld(t)
-	found := []Finding{w.finding("DNS", OK, "found"), w.finding("Gas", Fail, "no\ncoins")}
+	found := []Finding{w.finding("DNS", OK, "found"), w.finding("Gas", Fail, "no\ncoins"), w.finding("TEE", Unseen, "away")}
 	var table, text bytes.Buffer
 	w.must(Table(&table, found))
 	w.must(JSON(&text, found))
 	want := "CHECK  RESULT            SAW\n" +
 		"DNS    ok      required  found\n" +
 		"Gas    FAIL    required  no coins\n" +
-		"                         to do: " + found[1].Do + "\n"
+		"                         to do: " + found[1].Do + "\n" +
+		"TEE    unseen  required  away\n"
 	if diff := cmp.Diff(want, table.String()); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
@@ -224,7 +225,7 @@ func TestShow(t *testing.T) {
 		}
 	}
 	w.must(json.Unmarshal(text.Bytes(), &got))
-	if got.Fit || len(got.Checks) != 2 || got.Checks[1].Result != "FAIL" || got.Checks[1].Saw != "no\ncoins" || !got.Checks[1].Required {
+	if got.Fit || len(got.Checks) != 3 || got.Checks[1].Result != "FAIL" || got.Checks[1].Saw != "no\ncoins" || !got.Checks[1].Required {
 		t.Errorf("JSON: %s", &text)
 	}
 }
