@@ -256,7 +256,7 @@ func bomb() string {
 }
 
 func TestNotes(t *testing.T) {
-	f, err := appfile.Load(t.Context(), source("version: '3'\nservices:\n  web:\n    image: a\n    restart: always\n    privileged: false\n    cap_add: []\n    depends_on: [db]\n  db: {image: b, build: .}\n"))
+	f, err := appfile.Load(t.Context(), source("version: '3'\nservices:\n  web:\n    image: a\n    restart: always\n    privileged: false\n    ports: [80]\n    cap_add: []\n    depends_on: [db]\n  db: {image: b, build: .}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestNotes(t *testing.T) {
 	}
 	want := []string{
 		"compose.yaml:1: version: no effect: the Compose specification no longer uses it",
-		"compose.yaml:9: services.db.build: no effect: nothing is built: the image named beside it is used",
+		"compose.yaml:10: services.db.build: no effect: nothing is built: the image named beside it is used",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)

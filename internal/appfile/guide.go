@@ -7,7 +7,10 @@ import (
 	"io"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/schema"
 	"github.com/docker/go-units"
+
+	"github.com/apocryph/apocryph/internal/manifest"
 )
 
 //go:generate go run ./guide ../../docs/guide/compose.md
@@ -23,12 +26,26 @@ reads it, checks every key, and stops at the first file that asks for something 
 **accepted** (it has no effect here, and a note says why), or **refused** with file, line, column and remedy. Keys that Compose itself does not know
 are refused too, except those that begin with x-, which Compose ignores.
 
-Variables (`+"`${NAME}`"+`) come from the environment and from a file .env beside the app file. One without a value and without a default
-is an error.
+Variables (`+"`${NAME}`"+`, with all of Compose's operators) come from the environment and from a file .env beside the app file, or from those that
+--env-file names. One without a value and without a default is an error. Services of a profile run when --profile or COMPOSE_PROFILES names it.
+
+`+"`apocryph check FILE`"+` gives the verdict offline: what would be made and reserved, or what is wrong, where, and what to do. It ends with 0 if the file
+can be deployed, 1 if it is refused, and 2 if there is no verdict. `+"`apocryph deploy`"+` begins with the same.
+
+## Files that are read
+
+As Compose does, this reads what include, extends, env_file, configs and secrets name, wherever that lies, and merges files given by
+-f. Everything together may be %d files and %s. What is mounted from beside the app file (`+"`./nginx.conf:/etc/nginx/nginx.conf`"+`) is sent with the
+app: files of at most %s each, %d in all, never through a link that leads out of the app file's directory. The app's environment and files have at most
+%s together. They are part of the manifest, which leaves this machine only to an enclave whose evidence was verified.
+
+A directory that is mounted, and is missing or empty, becomes a volume: on your machine it would be filled by the service. One with files
+needs :ro, unless it is mounted below /etc or at a path that ends in .d. Then its files are sent; else it is refused.
 
 ## Which service answers http
 
-The only published TCP port answers http at the app's URL. If several are published, or none, say which:
+The only published TCP port answers http at the app's URL. Ports that never speak http (22, 5432, 6379 and such) do not count, nor does 443 beside 80. If
+nothing is published, the port that labels of a proxy (traefik's loadbalancer.server.port) or VIRTUAL_PORT name is taken. Otherwise say which:
 
 `+"```yaml"+`
 x-apocryph:
@@ -50,8 +67,12 @@ What is reserved is also the limit, and is what is paid for.
 | memory | mem_limit, deploy.resources.limits.memory | %s |
 | writable root file system | x-apocryph: {ephemeral: 2GiB} in the service | %s |
 | volume | x-apocryph: {size: 10GiB} in the volume | %s |
+| directory in memory | size= in tmpfs, tmpfs.size | %s, half of the service's memory at most |
+| /dev/shm | shm_size | the provider's own, 64MiB as a rule |
 
-`, units.BytesSize(MaxSize), DefaultMilliCPU/1000, DefaultMilliCPU%1000, units.BytesSize(DefaultMemoryBytes), units.BytesSize(DefaultEphemeralBytes), units.BytesSize(DefaultVolumeBytes))
+Directories in memory count as the service's memory, and are added to it where the file does not state that.
+
+`, units.BytesSize(MaxSize), maxReads, units.BytesSize(maxBytes), units.BytesSize(manifest.MaxFileBytes), manifest.MaxFiles, units.BytesSize(manifest.MaxSize), DefaultMilliCPU/1000, DefaultMilliCPU%1000, units.BytesSize(DefaultMemoryBytes), units.BytesSize(DefaultEphemeralBytes), units.BytesSize(DefaultVolumeBytes), units.BytesSize(defaultTmpfsBytes))
 
 	for _, section := range []struct {
 		title string
@@ -71,7 +92,7 @@ What is reserved is also the limit, and is what is paid for.
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("A key without a line of its own has the verdict of the one that it is in.\n")
+	writeInherited(b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -86,4 +107,24 @@ func remedyCell(r Rule) string {
 		return r.Remedy
 	}
 	return ""
+}
+
+// writeInherited lists the keys that no rule is about: they share the verdict of the key that they are in.
+func writeInherited(b *strings.Builder) {
+	b.WriteString("## Every other key\n\nThese have the verdict of the key that they are in.\n\n| key | as | verdict |\n|---|---|---|\n")
+	book := newRuleBook()
+	for _, p := range schema.AttributePaths() {
+		key := string(p)
+		if book.has(key) {
+			continue
+		}
+		for above := key; above != ""; {
+			i := strings.LastIndexByte(above, '.')
+			above = above[:max(i, 0)]
+			if r, ok := book.rules[above]; ok {
+				fmt.Fprintf(b, "| `%s` | `%s` | %s |\n", key, above, r.Verdict)
+				break
+			}
+		}
+	}
 }

@@ -111,7 +111,7 @@ func serviceRules() []Rule {
 			Refuses: isNot("linux/amd64", "linux", "linux/x86_64"), Remedy: "use an image for linux/amd64"},
 		{Key: "services.*.pull_policy", Verdict: Accepted, Why: "images are pinned by digest"},
 		{Key: "services.*.pull_refresh_after", Verdict: Accepted, Why: "images are pinned by digest"},
-		{Key: "services.*.container_name", Verdict: Honoured, Why: "others reach the service by it, too"},
+		{Key: "services.*.container_name", Verdict: Honoured, Why: "others reach the service by it too, where one of them, or a file that is mounted, says it"},
 		{Key: "services.*.hostname", Verdict: Honoured, Why: "what the service calls itself; a name with dots or underscores has no effect"},
 		{Key: "services.*.domainname", Verdict: Accepted, Why: "the provider names hosts"},
 		{Key: "services.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
