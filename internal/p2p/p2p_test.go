@@ -294,3 +294,58 @@ func TestKeyPrintsRedacted(t *testing.T) {
 		}
 	}
 }
+
+// A server that ends and comes again is found again by a client that goes on, and so is a client's connection that was lost.
+func TestAClientDialsAgain(t *testing.T) {
+	key := newKey(t)
+	start := func(at string) (*Host, func()) {
+		h, err := NewHost(Config{Key: key, Listen: []string{at}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var serving sync.WaitGroup
+		serving.Go(func() {
+			if err := h.Serve(ctx, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") })); err != nil {
+				t.Error(err)
+			}
+		})
+		stop := sync.OnceFunc(func() { cancel(); serving.Wait(); _ = h.Close() })
+		t.Cleanup(stop)
+		return h, stop
+	}
+	first, stop := start("/ip4/127.0.0.1/tcp/0")
+	at, _, _ := strings.Cut(first.Addrs()[0], "/p2p/")
+	client := newHost(t)
+	c := dial(t, client, first.Addrs()[0])
+	ask := func() error {
+		req, err := http.NewRequestWithContext(within(t), http.MethodGet, c.URL(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Do(req)
+		if err != nil {
+			return err
+		}
+		got, err := io.ReadAll(resp.Body)
+		if _ = resp.Body.Close(); err == nil && string(got) != "served" {
+			t.Errorf("got %q", got)
+		}
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := ask(); err == nil {
+		t.Error("control: it answers after its end")
+	}
+	_, stop = start(at)
+	defer stop()
+	// A peer that could not be reached is left alone for some seconds.
+	eventually(t, "it is served again", func() bool { return ask() == nil })
+	for _, conn := range client.host.Network().Conns() {
+		_ = conn.Close()
+	}
+	eventually(t, "it is served after its connection was lost", func() bool { return ask() == nil })
+}
