@@ -15,6 +15,32 @@ import (
 	"github.com/apocryph/apocryph/internal/manifest"
 )
 
+// A file that includes, extends, mounts and is merged over by others, which are anything, is read in bounds and without a panic.
+func FuzzFiles(f *testing.F) {
+	f.Add("include: [a.yaml, {path: [b.yaml, a.yaml], env_file: a.env}]", "services: {a: {image: a}}", "services: {b: {extends: {file: a.yaml, service: a}}}", "A=$A$A")
+	f.Add("services: {a: {extends: {file: a.yaml, service: b}, volumes: ['./a.env:/x', './:/y:ro']}}", "services:\n  b: &x {extends: {file: b.yaml, service: a}, ports: [80]}", "services: {a: {image: x, env_file: [a.env]}}", "A='\n")
+	f.Add("services: {a: {image: $A, configs: [c]}}\nconfigs: {c: {file: b.yaml}}", "include: [compose.yaml]", "name: !reset x", "A=b")
+	f.Fuzz(func(t *testing.T, content, a, b, env string) {
+		src := tree(content, map[string]string{"a.yaml": a, "b.yaml": b, "a.env": env, "compose.yaml": content})
+		if len(env)%2 == 1 {
+			src.Overrides = []string{"b.yaml"}
+		}
+		file, err := appfile.Load(t.Context(), src)
+		if err == nil {
+			err = sameTwice(t, file)
+		}
+		var ps appfile.Problems
+		if err != nil && !errors.As(err, &ps) {
+			t.Fatalf("not a list of problems: %v", err)
+		}
+		for _, p := range ps {
+			if p.Message == "" || p.Remedy == "" || strings.Contains(p.String(), "\n") || len(p.String()) > 4000 {
+				t.Errorf("not one line with a remedy: %q, %q", p.String(), p.Remedy)
+			}
+		}
+	})
+}
+
 // A file makes the same manifest each time, the manifest is one that providers take, and every problem and note is one line with a place.
 func FuzzManifest(f *testing.F) {
 	examples, err := filepath.Glob("../../examples/*/compose.yaml")

@@ -147,6 +147,9 @@ func (d *document) dropSharedLists(by map[string]position) map[string]bool {
 			}
 		}
 	}
+	if len(shared) == 0 {
+		return nil
+	}
 	maps.DeleteFunc(d.at, func(k string, _ position) bool { return anyParent(k, shared) })
 	return shared
 }
@@ -154,7 +157,7 @@ func (d *document) dropSharedLists(by map[string]position) map[string]bool {
 // anyParent reports whether something that a path is in is among those.
 func anyParent(key string, those map[string]bool) bool {
 	for i := range len(key) {
-		if key[i] == pathSeparator[0] && those[key[:i]] {
+		if len(those) > 0 && key[i] == pathSeparator[0] && those[key[:i]] {
 			return true
 		}
 	}
