@@ -38,9 +38,7 @@ var decoders = map[string][]string{
 var notForeign = map[string]string{
 	"internal/controller": "reads what the keeper has verified, by manifest.Decode alone",
 	"internal/invoicer":   "reads what the keeper has verified, by the decoders of the domain",
-	"internal/publisher":  "reads its own state file; what providers answer goes through the decoders of the domain",
 	"internal/doctor":     "reads what the provider's own services answer",
-	"cmd/apocryph":        "reads what its user typed",
 	"cmd/apocryphd":       "reads what its operator typed",
 }
 
