@@ -113,3 +113,11 @@ func TestAProviderOfAnotherVersion(t *testing.T) {
 		t.Errorf("a reason that we don't know is told as: %v; %s; %d", got, fault.HintOf(got), fault.ReasonOf(got))
 	}
 }
+
+func TestAPhaseOfANewerProvider(t *testing.T) {
+	for phase, want := range map[providerv1.Phase]string{providerv1.Phase_PHASE_READY: "ready", 99: "unknown phase 99: update this program"} {
+		if got := PhaseName(phase); got != want {
+			t.Errorf("%d is %q, want %q", phase, got, want)
+		}
+	}
+}

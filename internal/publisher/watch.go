@@ -150,8 +150,11 @@ func Summary(st *providerv1.AppStatus) string {
 	return strings.Join(parts, "; ")
 }
 
-// PhaseName is a phase as people read it.
+// PhaseName is a phase as people read it. One of a newer provider is told as such, so that nobody looks for its number.
 func PhaseName(p providerv1.Phase) string {
+	if _, known := providerv1.Phase_name[int32(p)]; !known {
+		return fmt.Sprintf("unknown phase %d: update this program", p)
+	}
 	return strings.ToLower(strings.TrimPrefix(p.String(), "PHASE_"))
 }
 
