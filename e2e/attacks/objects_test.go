@@ -4,7 +4,7 @@ package attacks
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 	"sync"
 
@@ -23,23 +23,24 @@ import (
 
 // inFile tries app files. The control is the same file without the line.
 func (w *world) inFile() []attempt {
-	deploy := func(line string) func(context.Context) error {
+	// Either it is refused, or the order says which harmless thing is made of it instead.
+	deploy := func(line, says string) func(context.Context) error {
 		return func(context.Context) error {
 			own, top, _ := strings.Cut(line, "\n")
 			file := "services:\n  probe:\n    image: " + attackerImage + "\n    ports: [\"8080\"]\n    " + own + "\n" + top
 			r := w.person.Run("deploy", w.person.Write("hostile.yaml", file), "--name", "hostile", "--for", "1h", "--dry-run")
-			if r.Code != 0 {
-				return fmt.Errorf("%s", r.Stderr)
+			if said := r.Stdout + r.Stderr; r.Code != 0 || strings.Contains(said, says) {
+				return errors.New(said)
 			}
 			return nil
 		}
 	}
-	control := sync.OnceValue(func() error { return deploy("labels: {a: b}")(context.Background()) })
+	control := sync.OnceValue(func() error { return deploy("labels: {a: b}", "instead")(context.Background()) })
 	var all []attempt
 	for name, c := range map[string]struct{ line, says string }{
-		"a directory of the machine":          {`volumes: ["/var/lib/kubelet:/host"]`, "volumes"},
+		"a directory of the machine":          {`volumes: ["/var/lib/kubelet:/host"]`, "becomes a volume of"},
 		"the container engine's socket":       {`volumes: ["/run/containerd/containerd.sock:/sock"]`, "volumes"},
-		"a volume of another app":             {"volumes: [\"data:/data\"]\nvolumes: {data: {external: true}}\n", "external"},
+		"a volume of another app":             {"volumes: [\"data:/data\"]\nvolumes: {data: {external: true}}\n", "a new volume is made"},
 		"the machine's network":               {`network_mode: host`, "network_mode"},
 		"the machine's processes":             {`pid: host`, "pid"},
 		"the machine's shared memory":         {`ipc: host`, "ipc"},
@@ -52,14 +53,13 @@ func (w *world) inFile() []attempt {
 		"a device":                            {`devices: ["/dev/loop-control"]`, "devices"},
 		"another runtime":                     {`runtime: io.containerd.runc.v2`, "runtime"},
 		"the engine's interface":              {`use_api_socket: true`, "use_api_socket"},
-		"names of its choice":                 {`extra_hosts: ["keeper:127.0.0.1"]`, "extra_hosts"},
 		"a host name that another app has":    {"labels: {a: b}\nx-apocryph: {http: {service: probe, host: " + w.host + "}}\n", "taken"},
 		"a host name of the provider's":       {"labels: {a: b}\nx-apocryph: {http: {service: probe, host: gateway}}\n", "reserved"},
 		"the provider's whole domain":         {"labels: {a: b}\nx-apocryph: {http: {service: probe, host: \"*\"}}\n", "host"},
 		"a host name below another app's":     {"labels: {a: b}\nx-apocryph: {http: {service: probe, host: a." + w.host + "}}\n", "host"},
 		"a host name that looks like another": {"labels: {a: b}\nx-apocryph: {http: {service: probe, host: xn--ttacked-0oh}}\n", "host"},
 	} {
-		all = append(all, attempt{name: "it orders " + name, try: deploy(c.line), says: []string{c.says}, control: func(context.Context) error { return control() }})
+		all = append(all, attempt{name: "it orders " + name, try: deploy(c.line, c.says), says: []string{c.says}, control: func(context.Context) error { return control() }})
 	}
 	return all
 }
