@@ -261,6 +261,10 @@ func (d *deployment) isOpen(ctx context.Context) (bool, error) {
 		}
 		return false, fault.Hint(fmt.Errorf("channel %s of app %s is not on this chain", id, d.app.Name), hint)
 	case channel.Closed:
+		if sure, err := d.surelyClosed(ctx, d.app); err != nil || !sure {
+			return false, fault.Hint(errors.Join(fmt.Errorf("channel %s of app %s is closed by the word of one endpoint, or only just", id, d.app.Name), err),
+				"run the same command again in a moment: no other channel is opened before that is sure")
+		}
 		d.app.Stage = StageEnded
 		if err := d.Store.Save(d.app); err != nil {
 			return false, err

@@ -63,7 +63,10 @@ func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
 	case channel.None:
 		return nil, fault.Hint(fmt.Errorf("app %s has no channel on this chain, so nothing runs and nothing is owed", a.Name), "deploy it, or check --rpc and --channels")
 	case channel.Closed:
-		return p.settled(ctx, a, nil)
+		// If that is not sure the provider is asked to stop: it may be one endpoint's lie, and the app would run on.
+		if sure, _ := p.surelyClosed(ctx, a); sure || a.Stage == StageEnded {
+			return p.settled(ctx, a, nil)
+		}
 	case channel.Open, channel.Notice, channel.Ended:
 	}
 	if a.Stage != StageStopping && o.Confirm != nil {
@@ -175,6 +178,13 @@ func (p *Publisher) untilSettled(ctx context.Context, s *session, a *App) error 
 		settled := condition(st, conditionSettled)
 		return st.Phase == providerv1.Phase_PHASE_ENDED || (settled != nil && settled.Status == isTrue), nil
 	})
+}
+
+// surelyClosed reports whether an app's channel is closed in a block that can't be taken back, by the word of most endpoints. Whoever believed
+// one alone would open another channel, or forget an app that runs.
+func (p *Publisher) surelyClosed(ctx context.Context, a *App) (bool, error) {
+	s, err := p.Chain.Final(ctx, a.Channel.ID)
+	return err == nil && s.Status(p.clock()) == channel.Closed, err
 }
 
 const (
