@@ -93,11 +93,12 @@ func runScripts(t *testing.T, w *world, files ...string) {
 				ts.Check(err)
 				var ended *exec.ExitError
 				err = ts.Exec("apocryph", args[1:]...)
-				if got := 0; errors.As(err, &ended) {
-					if got = ended.ExitCode(); got != want {
+				switch {
+				case errors.As(err, &ended):
+					if got := ended.ExitCode(); got != want {
 						ts.Fatalf("exit code %d, want %d", got, want)
 					}
-				} else if err != nil || want != 0 {
+				case err != nil || want != 0:
 					ts.Fatalf("%v, want exit code %d", err, want)
 				}
 			},

@@ -115,7 +115,7 @@ func (c *storageCheck) readDirectory(v types.ServiceVolumeConfig, source, target
 				c.send(from, to, info.Mode(), at)
 			}
 		}
-		delete(c.storage.at, target) // the directory itself is nothing that is mounted
+		delete(c.at, target) // the directory itself is nothing that is mounted
 	}
 }
 

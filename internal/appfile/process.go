@@ -60,7 +60,7 @@ func (c *serviceCheck) groups(s types.ServiceConfig) []int64 {
 // program is what replaces the image's entrypoint and command. An empty entrypoint or command clears the image's own, and in a manifest
 // only what is given in full can do that.
 func (c *serviceCheck) program(s types.ServiceConfig, img *Image) (entrypoint, command []string) {
-	given := func(words []string) bool { return len(words) > 0 && !(len(words) == 1 && words[0] == "") }
+	given := func(words []string) bool { return len(words) > 1 || (len(words) == 1 && words[0] != "") }
 	cleared := func(words []string) bool { return words != nil && !given(words) }
 	if given(s.Entrypoint) {
 		entrypoint = s.Entrypoint
@@ -72,7 +72,7 @@ func (c *serviceCheck) program(s types.ServiceConfig, img *Image) (entrypoint, c
 		return entrypoint, command
 	}
 	if cleared(s.Entrypoint) {
-		if entrypoint, command = command, nil; entrypoint == nil && !cleared(s.Command) {
+		if entrypoint = command; entrypoint == nil && !cleared(s.Command) {
 			entrypoint = img.Cmd
 		}
 		if len(entrypoint) == 0 {

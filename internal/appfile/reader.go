@@ -114,7 +114,7 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 	// The loader would warn about it on the standard logger; our own note says it.
 	delete(config, "version")
 	config, err = interpolation.Interpolate(config, interpolation.Options{
-		LookupValue: r.budget.lookup(func(k string) (string, bool) { v, ok := in.env[k]; return v, ok }),
+		LookupValue: r.lookup(func(k string) (string, bool) { v, ok := in.env[k]; return v, ok }),
 		Substitute: func(text string, vars template.Mapping) (string, error) {
 			return template.SubstituteWithOptions(text, vars, template.WithoutLogging)
 		},
@@ -122,7 +122,7 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 	if !unset {
 		err = nil // said of the one service that counts
 	}
-	if err = r.budget.check(err); err != nil {
+	if err = r.check(err); err != nil {
 		return nil, nil, Problems{doc.loaderProblem(err)}
 	}
 	return doc, config, nil
