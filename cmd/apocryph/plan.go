@@ -56,7 +56,7 @@ type fileView struct {
 type httpView struct {
 	Service string `json:"service"`
 	Port    uint32 `json:"port"`
-	// Host is the first part of the app's host; the provider's domain follows.
+	// Host is the first part of the app's host, where the file says it; the provider's domain follows.
 	Host string `json:"host,omitempty"`
 }
 
@@ -141,9 +141,9 @@ func (v *planView) lines(line func(kind, format string, args ...any)) {
 		i := slices.IndexFunc(v.Services, func(s plannedView) bool { return s.Name == v.HTTP.Service })
 		host := v.HTTP.Host
 		if host == "" {
-			host = v.App
+			host = v.App + "-<part of its id>"
 		}
-		line("http", "%s answers at port %d, as https://%s.<the provider's domain>", v.Services[i].Name, v.HTTP.Port, host)
+		line("http", "%s answers at port %d, as %s.<the provider's domain>", v.Services[i].Name, v.HTTP.Port, host)
 	}
-	line("reserves", "%s, %s memory, %s disk, %s volumes, paid for by the hour", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes))
+	line("reserves", "%s, %s memory, %s disk, %s volumes", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes))
 }
