@@ -77,13 +77,13 @@ func newTransport(dial dialer) *http.Transport {
 // Handler answers app users. The scheme is what they used: TLS, if any, ends before or in the facade.
 func Handler(t *Table, scheme string, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		to, found, synced := t.find(r.Host)
+		to, found, synced := t.await(r.Context(), r.Host)
 		switch {
 		case !synced:
 			unavailable(w, "the facade is starting")
 		case !found:
 			http.Error(w, "no app answers at this host", http.StatusNotFound)
-		case !to.ready || to.service == "":
+		case !to.answers():
 			unavailable(w, why(to.phase))
 		default:
 			proxy(to, scheme, log).ServeHTTP(w, r)

@@ -38,12 +38,14 @@ type Table struct {
 	mu     sync.RWMutex
 	apps   map[string]route // by app id
 	hosts  map[string]route
+	lines  map[string]*line // by app id
+	held   int              // in all lines
 	synced bool
 }
 
 // NewTable returns an empty table, which answers nothing until Synced.
 func NewTable() *Table {
-	return &Table{dial: patient((&net.Dialer{Timeout: dialTime}).DialContext), apps: map[string]route{}, hosts: map[string]route{}}
+	return &Table{dial: patient((&net.Dialer{Timeout: dialTime}).DialContext), apps: map[string]route{}, hosts: map[string]route{}, lines: map[string]*line{}}
 }
 
 // Synced says that every app there is has been put once: from now on a host that is not in the table is unknown.
@@ -86,6 +88,7 @@ func (t *Table) Put(app *v1alpha1.App) {
 	}
 	t.apps[app.Name] = next
 	t.elect()
+	t.call(app.Name)
 }
 
 // Delete forgets an app.
@@ -100,6 +103,7 @@ func (t *Table) drop(app string) {
 		old.transport.CloseIdleConnections()
 		delete(t.apps, app)
 		t.elect()
+		t.call(app)
 	}
 }
 
