@@ -146,24 +146,26 @@ func jobStatus(st *v1alpha1.ServiceStatus, j *batchv1.Job, newest *corev1.Pod) {
 	case done:
 		st.Wanted, st.Blocked = 0, ""
 	case failed:
-		st.Blocked = trim("it has failed: " + cmp.Or(lastWords(newest), "it did not end in time"))
+		why := lastWords(newest)
+		why.what = "it has failed: " + cmp.Or(why.what, "it did not end in time")
+		st.Blocked = why.String()
 	case newest == nil || suspended(j) || newest.Status.Phase == corev1.PodSucceeded:
 	case slices.ContainsFunc(newest.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Running != nil }):
 		st.Ready = st.Wanted
 	case st.Blocked == "":
-		st.Blocked = trim(podBlocked(newest, nil, nil))
+		st.Blocked = podBlocked(newest, nil, nil).String()
 	}
 }
 
 // lastWords of a pod's container that ended.
-func lastWords(p *corev1.Pod) string {
+func lastWords(p *corev1.Pod) cause {
 	if p == nil {
-		return ""
+		return cause{}
 	}
 	for _, c := range p.Status.ContainerStatuses {
 		if t := c.State.Terminated; t != nil {
 			return exited(t, c.RestartCount)
 		}
 	}
-	return p.Status.Reason + " " + p.Status.Message
+	return cause{what: p.Status.Reason + " " + p.Status.Message}
 }

@@ -4,7 +4,6 @@ package controller
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -208,74 +207,9 @@ func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o
 		st.Ready = d.Status.ReadyReplicas
 	}
 	if st.Blocked == "" && st.Wanted > 0 && (st.Ready == 0 || (d != nil && d.Status.UpdatedReplicas < d.Status.Replicas)) {
-		st.Blocked = cmp.Or(failure(d), trim(podBlocked(newest, m, svc)))
+		st.Blocked = cmp.Or(failure(d), podBlocked(newest, m, svc).String())
 	}
 	return st
-}
-
-// podBlocked says in words what keeps a pod from being ready; empty when it is simply on its way.
-func podBlocked(p *corev1.Pod, m *manifestv1.Manifest, svc *manifestv1.Service) string {
-	switch {
-	case p == nil:
-		return ""
-	case p.Status.Phase == corev1.PodFailed && p.Status.Reason != "":
-		return "its pod was ended: " + p.Status.Reason + ": " + p.Status.Message
-	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return "no machine has room: " + c.Message
-		}
-	}
-	for _, c := range p.Status.ContainerStatuses {
-		if why := containerBlocked(c, httpPortOf(m, svc), svc.GetHealth() != nil); why != "" {
-			return why
-		}
-	}
-	return ""
-}
-
-func containerBlocked(c corev1.ContainerStatus, httpPort uint32, health bool) string {
-	last := c.LastTerminationState.Terminated
-	if c.State.Terminated != nil {
-		last = c.State.Terminated
-	}
-	switch w := c.State.Waiting; {
-	case w != nil && slices.Contains([]string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName"}, w.Reason):
-		return "the image can't be pulled: " + w.Message
-	case w != nil && strings.HasSuffix(w.Reason, "Error"):
-		return "the container can't be started: " + w.Reason + ": " + w.Message
-	case last != nil && c.State.Running == nil:
-		return exited(last, c.RestartCount)
-	case c.State.Running != nil && !c.Ready && health && last == nil:
-		return "it runs, but its health check does not pass"
-	case c.State.Running != nil && !c.Ready && httpPort != 0 && last == nil:
-		return fmt.Sprintf("it runs, but port %d does not accept connections yet", httpPort)
-	case c.State.Running != nil && !c.Ready && last != nil:
-		return exited(last, c.RestartCount)
-	}
-	return ""
-}
-
-func exited(t *corev1.ContainerStateTerminated, restarts int32) string {
-	why := fmt.Sprintf("it exited with code %d", t.ExitCode)
-	if t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed" {
-		why += " (" + t.Reason + ")"
-	}
-	if restarts > 0 {
-		why += fmt.Sprintf(", restarted %d times", restarts)
-	}
-	if msg := strings.TrimSpace(t.Message); msg != "" {
-		lines := strings.Split(msg, "\n")
-		why += "; it last said: " + strings.TrimSpace(lines[len(lines)-1])
-	}
-	return why
-}
-
-func httpPortOf(m *manifestv1.Manifest, s *manifestv1.Service) uint32 {
-	if m.GetHttp().GetService() == s.GetName() {
-		return m.GetHttp().GetPort()
-	}
-	return 0
 }
 
 // rolled reports whether a service runs as ordered: the newest template, as often as wanted, and nothing else.

@@ -99,11 +99,11 @@ func TestReport(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelService: "web"}},
 				Status:     corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "too much on its disk"},
 			}}},
-			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: its pod was ended: Evicted: too much on its disk",
+			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: its pod was ended: Evicted: too much on its disk; " + remedyEvicted,
 		},
 		"the image is missing": {
 			in: runs, o: observed{pods: []corev1.Pod{podWith(corev1.ContainerStatus{State: waiting("ErrImagePull", "not found")})}},
-			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: the image can't be pulled: not found",
+			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: the image can't be pulled: not found; " + remedyPull,
 		},
 		"a crash loop says its last word": {
 			in: runs, o: observed{pods: []corev1.Pod{podWith(corev1.ContainerStatus{
@@ -113,17 +113,17 @@ func TestReport(t *testing.T) {
 				}},
 			})}},
 			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked,
-			message: "web: it exited with code 2, restarted 3 times; it last said: panic: no  database",
+			message: "web: it exited with code 2, restarted 3 times; it last said: panic: no  database; " + remedyCrashed,
 		},
 		"killed for its memory": {
 			in: runs, o: observed{pods: []corev1.Pod{podWith(corev1.ContainerStatus{
 				State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}},
 			})}},
-			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: it exited with code 137 (OOMKilled)",
+			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: it was ended for using more memory than it ordered; give it more memory (mem_limit)",
 		},
 		"a port that nobody listens on": {
 			in: runs, o: observed{pods: []corev1.Pod{podWith(corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})}},
-			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: it runs, but port 80 does not accept connections yet",
+			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: it runs, but port 80 does not accept connections yet; " + remedyPort,
 		},
 		"no room": {
 			in: runs, o: observed{pods: []corev1.Pod{{
@@ -132,7 +132,7 @@ func TestReport(t *testing.T) {
 					{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/1 nodes are available: 1 Insufficient cpu."},
 				}},
 			}}},
-			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: no machine has room: 0/1 nodes are available: 1 Insufficient cpu.",
+			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked, message: "web: no machine has room: 0/1 nodes are available: 1 Insufficient cpu.; " + remedyRoom,
 		},
 		"unfunded": {
 			in: intent{build: true, reason: ReasonUnfunded, message: "exhausted"}, o: observed{deployments: []appsv1.Deployment{deployment(0, 0, 0, 0)}},
