@@ -256,7 +256,7 @@ func (f *fakeProvider) status(id []byte) (*providerv1.AppStatus, error) {
 	st := &providerv1.AppStatus{
 		App: id, Name: a.manifest.Name, Phase: providerv1.Phase_PHASE_READY, Url: "http://" + a.manifest.Name + ".apps.example", ManifestHash: hash[:],
 		Services:   []*providerv1.ServiceStatus{{Name: "web", Ready: 1, Wanted: 1}},
-		Conditions: []*providerv1.Condition{{Type: "Ready", Status: "True", Reason: "Running"}},
+		Conditions: []*providerv1.Condition{{Type: "Ready", Status: "True", Reason: "Running"}, {Type: "Verified", Status: "True", Reason: "Verified"}},
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -66,9 +66,10 @@ type App struct {
 
 	// Manifest is the encoded manifest that was last ordered, or is about to be.
 	Manifest Bytes `json:"manifest"`
-	// Before is the encoded manifest that was in force before Manifest; empty when there was none.
-	Before  Bytes   `json:"before,omitempty"`
-	Channel Channel `json:"channel"`
+	// Verified is the encoded manifest that the provider's enclave was last seen to accept, Before the one before that; empty when there was none.
+	Verified Bytes   `json:"verified,omitempty"`
+	Before   Bytes   `json:"before,omitempty"`
+	Channel  Channel `json:"channel"`
 	// Past are channels that were planned or used before Channel, newest first.
 	Past []Channel `json:"past,omitempty"`
 	// Stop is the encoded order.v1.SignedStatement.

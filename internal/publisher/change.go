@@ -3,6 +3,7 @@
 package publisher
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,11 +63,16 @@ func (p *Publisher) Undone(app string) ([]Change, error) {
 	return Diff(from, to), nil
 }
 
+// before is the version to go back to: the last that the enclave accepted, unless that is the present one.
 func before(a *App) (*manifestv1.Manifest, error) {
-	if len(a.Before) == 0 {
+	encoded := a.Before
+	if len(a.Verified) > 0 && !bytes.Equal(a.Verified, a.Manifest) {
+		encoded = a.Verified
+	}
+	if len(encoded) == 0 {
 		return nil, fault.Hint(fmt.Errorf("app %s: %w", a.Name, ErrNothingBefore), "the version before is known after an update that was made from this machine")
 	}
-	m, err := manifest.Decode(a.Before)
+	m, err := manifest.Decode(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
 	}
@@ -124,8 +130,31 @@ func (p *Publisher) change(ctx context.Context, app string, c change) (*Deployed
 		return nil, err
 	}
 	defer d.session.Close()
+	if err := d.asKnown(ctx); err != nil {
+		return nil, err
+	}
 	status, err := d.install(ctx)
 	return &Deployed{App: d.app, Status: status}, err
+}
+
+// asKnown returns an error if the provider has another version than the one that this change is made of, as after a deploy that was cut
+// short or one from another machine: nobody asked to go back behind that.
+func (d *deployment) asKnown(ctx context.Context) error {
+	st, err := d.statusAt(ctx, d.session, d.app)
+	if err != nil {
+		return err
+	}
+	known, err := manifest.Decode(d.app.Manifest)
+	if err != nil {
+		return fmt.Errorf("the state of %s: %w", d.app.Name, err)
+	}
+	for _, m := range []*manifestv1.Manifest{known, d.manifest} {
+		if hash, err := manifest.HashOf(m); err != nil || manifest.Hash(to32(st.ManifestHash)) == hash {
+			return err
+		}
+	}
+	return fault.Hint(fmt.Errorf("the provider has another version of app %s than the last that this machine knows of", d.app.Name),
+		"deploy its file again from here first, or run this where it was last deployed")
 }
 
 // changeable returns an error unless the app is deployed, and this wallet's.

@@ -4,6 +4,7 @@ package publisher_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,21 +83,65 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// An update that the provider refuses is not the version to go back to.
+// An update that gateway or enclave refuse is not a version to go back to.
 func TestRollbackAfterARefusedUpdate(t *testing.T) {
+	const third = "services: {web: {image: other, environment: {B: c}}}"
+	for name, refuse := range map[string]func(*world){
+		"by the gateway": func(w *world) { w.refuse = errors.New("no") },
+		"by the enclave": func(w *world) { w.forged = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for _, file := range []string{oneService, twoServices} {
+				if _, err := w.start().Deploy(t.Context(), w.order(file)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first, second := mustFind(t, w, "notes").Before, mustFind(t, w, "notes").Manifest
+			refuse(w)
+			if _, err := w.start().Deploy(t.Context(), w.order(third)); err == nil {
+				t.Fatal("it was not refused")
+			}
+			w.refuse, w.forged = nil, false
+			want := second // from what was refused, it goes to what runs
+			if string(mustFind(t, w, "notes").Manifest) == string(second) {
+				want = first
+			}
+			if d, err := w.start().Rollback(t.Context(), "notes", time.Minute); err != nil || string(d.App.Manifest) != string(want) {
+				t.Errorf("rolled back to another version, %v", err)
+			}
+		})
+	}
+}
+
+// A deploy that was cut short after the provider had it, or one from another machine, is not taken back by a restart.
+func TestARestartIsOfWhatTheProviderHas(t *testing.T) {
 	w := newWorld(t)
-	for _, file := range []string{oneService, twoServices} {
-		if _, err := w.start().Deploy(t.Context(), w.order(file)); err != nil {
-			t.Fatal(err)
+	if _, err := w.start().Deploy(t.Context(), w.order(oneService)); err != nil {
+		t.Fatal(err)
+	}
+	w.crash = "applied"
+	if _, err := w.start().Deploy(t.Context(), w.order(twoServices)); err == nil {
+		t.Fatal("it was not cut short")
+	}
+	w.calls = nil
+	for name, do := range map[string]func() error{
+		"restart":  func() error { _, err := w.start().Restart(t.Context(), "notes", nil, time.Minute); return err },
+		"rollback": func() error { _, err := w.start().Rollback(t.Context(), "notes", time.Minute); return err },
+	} {
+		if err := do(); err == nil || fault.HintOf(err) == "" || slices.Contains(w.calls, "apply") {
+			t.Errorf("%s: %v, calls %v", name, err, w.calls)
 		}
 	}
-	before := mustFind(t, w, "notes").Before
-	w.refuse = errors.New("no")
-	if _, err := w.start().Deploy(t.Context(), w.order("services: {web: {image: other, environment: {B: c}}}")); err == nil {
-		t.Fatal("it was not refused")
+	if _, err := w.start().Deploy(t.Context(), w.order(twoServices)); err != nil {
+		t.Fatal(err)
 	}
-	if got := mustFind(t, w, "notes").Before; string(got) != string(before) {
-		t.Error("what was refused counts as a version")
+	w.crash = "applied" // the same restart again goes on
+	for range 2 {
+		_, _ = w.start().Restart(t.Context(), "notes", nil, time.Minute)
+	}
+	if got := revisions(t, mustFind(t, w, "notes")); got["web"] != 1 {
+		t.Errorf("revisions %v", got)
 	}
 }
 

@@ -120,11 +120,21 @@ func (d *deployment) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.app.Stage == StageApplied && !d.restarts && !bytes.Equal(encoded, d.app.Manifest) {
-		d.app.Before = d.app.Manifest
-	}
 	d.app.Manifest, d.app.Stage = encoded, StageApplied
 	return d.Store.Save(d.app)
+}
+
+// accepted notes that the enclave stands behind the manifest: from now on it is a version to go back to.
+func (d *deployment) accepted() error {
+	a := d.app
+	if bytes.Equal(a.Verified, a.Manifest) {
+		return nil
+	}
+	if !d.restarts && len(a.Verified) > 0 {
+		a.Before = a.Verified
+	}
+	a.Verified = a.Manifest
+	return d.Store.Save(a)
 }
 
 func (d *deployment) applyRequest(signed *orderv1.SignedStatement) (*providerv1.ApplyRequest, error) {

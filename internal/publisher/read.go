@@ -22,6 +22,10 @@ func (p *Publisher) Status(ctx context.Context, a *App) (*providerv1.AppStatus, 
 		return nil, err
 	}
 	defer s.Close()
+	return p.statusAt(ctx, s, a)
+}
+
+func (p *Publisher) statusAt(ctx context.Context, s *session, a *App) (*providerv1.AppStatus, error) {
 	call, err := p.authorized(ctx, a, forUse())
 	if err != nil {
 		return nil, err

@@ -99,7 +99,13 @@ func (d *deployment) untilReady(ctx context.Context, hash manifest.Hash) (*provi
 		if manifest.Hash(to32(st.ManifestHash)) != hash {
 			return false, nil // the version before
 		}
-		switch v := condition(st, conditionVerified); {
+		v := condition(st, conditionVerified)
+		if v != nil && v.Status == isTrue {
+			if err := d.accepted(); err != nil {
+				return false, err
+			}
+		}
+		switch {
 		case v != nil && v.Status == isFalse:
 			return false, fmt.Errorf("%w: %s: %s", errRefused, Clean(v.Reason), Clean(v.Message))
 		case st.Phase == providerv1.Phase_PHASE_ENDING || st.Phase == providerv1.Phase_PHASE_ENDED:

@@ -64,6 +64,8 @@ type world struct {
 	terms    map[delegation.AppID]channel.Terms
 	sequence uint64
 	refuse   error
+	// forged says that the enclave does not accept what is ordered.
+	forged bool
 	// ends says that an app which was ordered is stopped by somebody else at once.
 	ends     bool
 	released *publisher.Release
@@ -341,12 +343,19 @@ func (w far) Apply(_ context.Context, r *providerv1.ApplyRequest) (*providerv1.A
 		return nil, refusal(providerv1.Reason_REASON_CHANNEL_NOT_FOUND)
 	}
 	w.apps[st.App] = &providerv1.AppStatus{App: st.App[:], Phase: providerv1.Phase_PHASE_READY, Url: "http://x", ManifestHash: st.ManifestHash[:],
-		Conditions: []*providerv1.Condition{{Type: "Ready", Status: "True"}}}
+		Conditions: []*providerv1.Condition{{Type: "Verified", Status: "True"}, {Type: "Ready", Status: "True"}}}
+	if w.forged {
+		w.apps[st.App].Conditions[0].Status = "False"
+	}
 	if w.ends {
 		w.apps[st.App].Phase = providerv1.Phase_PHASE_ENDING
 	}
 	w.terms[st.App] = terms
 	return &providerv1.ApplyResponse{}, w.at("applied")
+}
+
+func (w far) Status(_ context.Context, r *providerv1.StatusRequest) (*providerv1.StatusResponse, error) {
+	return &providerv1.StatusResponse{Status: w.apps[delegation.AppID(r.App)]}, nil
 }
 
 func (w far) Watch(_ context.Context, r *providerv1.WatchRequest, out *connect.ServerStream[providerv1.WatchResponse]) error {
