@@ -100,6 +100,12 @@ func TestValidateRefuses(t *testing.T) {
 		"a group twice":                      func(m *manifestv1.Manifest) { web(m).Groups[0] = 20 },
 		"a negative group":                   func(m *manifestv1.Manifest) { web(m).Groups[0] = -1 },
 		"a host name with a space":           func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = "a b" },
+		"a host name with an empty label":    func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = "a..b" },
+		"a host name with a leading hyphen":  func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = "a.-b" },
+		"a host name with a final hyphen":    func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = "a-.b" },
+		"a host name with a final dot":       func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = "a.b." },
+		"a host name with a long label":      func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = strings.Repeat("a", 64) + ".b" },
+		"a host name of 254 characters":      func(m *manifestv1.Manifest) { web(m).Hosts[0].Name = strings.Repeat("a.", 126) + "bb" },
 		"a host at no address":               func(m *manifestv1.Manifest) { web(m).Hosts[0].Address = "example.com" },
 		"an address written otherwise":       func(m *manifestv1.Manifest) { web(m).Hosts[0].Address = "2001:0db8::1" },
 		"a check without a command":          func(m *manifestv1.Manifest) { web(m).Health.Command = nil },
@@ -138,6 +144,16 @@ func TestValidateRefuses(t *testing.T) {
 				t.Error("Decode accepted it")
 			}
 		})
+	}
+}
+
+func TestHostNamesThatKubernetesTakes(t *testing.T) {
+	for _, name := range []string{"a", "a-b.c", "1.2", "Mail.Example.com", strings.Repeat("a", 63) + ".b", strings.Repeat("a.", 126) + "b"} {
+		m := valid()
+		m.Services[2].Hosts[0].Name = name
+		if err := manifest.Validate(m); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

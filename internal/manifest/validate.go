@@ -29,9 +29,11 @@ const (
 	MaxNetworks       = 16
 	MaxFiles          = 64
 	MaxFileBytes      = 128 << 10
-	MaxMounts         = 64 // of one service: volumes, files and directories in memory
-	MaxAliases        = 16 // of one service
-	MaxHosts          = 32 // of one service
+	MaxMounts         = 64  // of one service: volumes, files and directories in memory
+	MaxPorts          = 128 // of one service
+	MaxAliases        = 16  // of one service: each is a name of the cluster's
+	MaxAppAliases     = 64  // of all services of one app
+	MaxHosts          = 32  // of one service
 	MaxHealthTime     = 24 * time.Hour
 	MaxRestarts       = 1000
 )
@@ -51,7 +53,7 @@ func Validate(m *manifestv1.Manifest) error {
 		return fmt.Errorf("empty: %w", ErrInvalid)
 	}
 	for _, check := range []func(*manifestv1.Manifest) error{
-		checkKnown, checkName, checkVolumes, checkNetworks, checkFiles, checkServices, checkOrder, checkHTTP,
+		checkKnown, checkName, checkVolumes, checkNetworks, checkFiles, checkServices, checkAliases, checkOrder, checkHTTP,
 	} {
 		if err := check(m); err != nil {
 			return err
@@ -186,6 +188,9 @@ func checkEnv(_ *manifestv1.Manifest, s *manifestv1.Service) error {
 }
 
 func checkPorts(_ *manifestv1.Manifest, s *manifestv1.Service) error {
+	if len(s.Ports) > MaxPorts {
+		return invalid("service %s: %d ports, at most %d", s.Name, len(s.Ports), MaxPorts)
+	}
 	for _, p := range s.Ports {
 		if n := p.GetNumber(); n == 0 || n > 65535 || (p.Protocol != "tcp" && p.Protocol != "udp") {
 			return invalid("service %s: port %d/%s", s.Name, n, p.GetProtocol())

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +16,7 @@ import (
 const (
 	maxID         = 65535
 	minMountBytes = 4 << 10
-	hostPattern   = `^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`
+	maxHostName   = 253
 )
 
 // Signals are those that a service can ask to be stopped by.
@@ -152,9 +151,6 @@ func checkAttachments(m *manifestv1.Manifest, s *manifestv1.Service) error {
 		if !slices.ContainsFunc(m.Networks, func(n *manifestv1.Network) bool { return n.Name == a.Network }) {
 			return invalid("service %s: network %q is not in the manifest", s.Name, a.Network)
 		}
-		if len(a.Aliases) > MaxAliases {
-			return invalid("service %s: %d aliases, at most %d", s.Name, len(a.Aliases), MaxAliases)
-		}
 		for _, alias := range a.Aliases {
 			if !LooksLikeLabel(alias) {
 				return invalid("service %s: alias %q is not a DNS label", s.Name, alias)
@@ -170,12 +166,39 @@ func checkAttachments(m *manifestv1.Manifest, s *manifestv1.Service) error {
 	return sorted("networks of "+s.Name, s.Networks, func(a, b *manifestv1.Attachment) int { return cmp.Compare(a.Network, b.Network) })
 }
 
+// checkAliases bounds the names of each service, on however many networks it has them, and those of all.
+func checkAliases(m *manifestv1.Manifest) error {
+	total := 0
+	for _, s := range m.Services {
+		names := map[string]bool{}
+		for _, a := range s.Networks {
+			for _, alias := range a.Aliases {
+				names[alias] = true
+			}
+		}
+		if len(names) > MaxAliases {
+			return invalid("service %s: %d aliases, at most %d", s.Name, len(names), MaxAliases)
+		}
+		total += len(names)
+	}
+	if total > MaxAppAliases {
+		return invalid("%d aliases, at most %d", total, MaxAppAliases)
+	}
+	return nil
+}
+
+// isHostName reports whether name is a DNS name of labels, in either case: both mean the same.
+func isHostName(name string) bool {
+	labels := strings.Split(strings.ToLower(name), ".")
+	return len(name) <= maxHostName && !slices.ContainsFunc(labels, func(l string) bool { return !LooksLikeLabel(l) })
+}
+
 func checkHosts(_ *manifestv1.Manifest, s *manifestv1.Service) error {
 	if len(s.Hosts) > MaxHosts {
 		return invalid("service %s: %d hosts, at most %d", s.Name, len(s.Hosts), MaxHosts)
 	}
 	for _, h := range s.Hosts {
-		if a, err := netip.ParseAddr(h.GetAddress()); err != nil || a.Zone() != "" || a.String() != h.Address || !regexp.MustCompile(hostPattern).MatchString(h.Name) {
+		if a, err := netip.ParseAddr(h.GetAddress()); err != nil || a.Zone() != "" || a.String() != h.Address || !isHostName(h.Name) {
 			return invalid("service %s: host %q at %q", s.Name, h.GetName(), h.GetAddress())
 		}
 	}
