@@ -79,16 +79,23 @@ func checkMounts(m *manifestv1.Manifest, s *manifestv1.Service) error {
 		}
 		paths = append(paths, f.GetPath())
 	}
+	memory := s.Resources.GetMemoryBytes()
+	inMemory := min(s.SharedMemoryBytes, memory) // more than that is refused below, and must not overflow
 	for _, t := range s.MemoryMounts {
-		if t.SizeBytes < minMountBytes || t.SizeBytes > s.Resources.GetMemoryBytes() {
+		if t.SizeBytes < minMountBytes || t.SizeBytes > memory {
 			return invalid("service %s: %d bytes in memory at %s are not within 4 KiB and the service's memory", s.Name, t.SizeBytes, t.Path)
 		}
+		inMemory += t.SizeBytes // at most MaxBytes each, so as many as may be don't overflow
 		paths = append(paths, t.GetPath())
 	}
-	if n := s.SharedMemoryBytes; n != 0 && (n < minMountBytes || n > s.Resources.GetMemoryBytes()) {
+	if n := s.SharedMemoryBytes; n != 0 && (n < minMountBytes || n > memory) {
 		return invalid("service %s: %d bytes of shared memory are not within 4 KiB and the service's memory", s.Name, n)
 	} else if n != 0 {
 		paths = append(paths, "/dev/shm")
+	}
+	// What is in memory outlives a container that ends, so one that may hold more than there is would never start again.
+	if inMemory > memory {
+		return invalid("service %s: %d bytes in memory and its shared memory, more than its memory of %d", s.Name, inMemory, memory)
 	}
 	if len(paths) > MaxMounts {
 		return invalid("service %s: %d mounts, at most %d", s.Name, len(paths), MaxMounts)

@@ -242,7 +242,7 @@ type Service struct {
 	WorkingDir string   `protobuf:"bytes,6,opt,name=working_dir,json=workingDir,proto3" json:"working_dir,omitempty"`
 	// Sorted by name, names unique.
 	Env []*Env `protobuf:"bytes,7,rep,name=env,proto3" json:"env,omitempty"`
-	// Sorted by number, then protocol.
+	// Sorted by number, then protocol. At most 128.
 	Ports []*Port `protobuf:"bytes,8,rep,name=ports,proto3" json:"ports,omitempty"`
 	// Sorted by path, paths unique.
 	Mounts []*Mount `protobuf:"bytes,9,rep,name=mounts,proto3" json:"mounts,omitempty"`
@@ -650,7 +650,7 @@ func (x *Health) GetRetries() uint32 {
 type Attachment struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Network string                 `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
-	// Further names for the service there: DNS labels, sorted.
+	// Further names for the service there: DNS labels, sorted. At most 16 on all its networks, and 64 in the app.
 	Aliases       []string `protobuf:"bytes,2,rep,name=aliases,proto3" json:"aliases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -890,12 +890,12 @@ func (x *FileMount) GetMode() uint32 {
 	return 0
 }
 
-// MemoryMount is a directory in memory, empty at every start.
+// MemoryMount is a directory in memory, empty at every start of a pod: what it holds outlives a container that ends and is started again.
 type MemoryMount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Absolute and clean.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// 4 KiB to the service's memory.
+	// 4 KiB to the service's memory, which all of its memory mounts and its shared memory together fit into.
 	SizeBytes     uint64 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -948,7 +948,8 @@ func (x *MemoryMount) GetSizeBytes() uint64 {
 // Host is a name for an address outside of the app.
 type Host struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A DNS name, in either case.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// An IPv4 or IPv6 address.
 	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
