@@ -38,6 +38,7 @@ func (c *facadeCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	table := facade.NewTable()
+	defer context.AfterFunc(ctx, table.Drain)()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
 	status := http.NewServeMux()

@@ -14,8 +14,8 @@ const (
 	// seldom waits longer.
 	holdTime = 30 * time.Second
 	// heldPerApp and heldAll bound the requests that wait; further ones are told to come back.
-	heldPerApp = 256
-	heldAll    = 4096
+	heldPerApp = 64
+	heldAll    = 512
 )
 
 // line is the requests that wait for one app.
@@ -52,11 +52,16 @@ func (t *Table) await(ctx context.Context, host string) (r route, found, synced 
 		case <-changed:
 		case <-end.C:
 			return r, found, synced
+		case <-t.ending:
+			return r, found, synced
 		case <-ctx.Done():
 			return r, found, synced
 		}
 	}
 }
+
+// Drain ends all waiting, for good: who waits is told to come back while this facade can still say so. It is called once.
+func (t *Table) Drain() { close(t.ending) }
 
 // join takes a place in an app's line.
 func (t *Table) join(app string) bool {

@@ -71,6 +71,19 @@ func TestWhoGoesAwayWaitsNoMore(t *testing.T) {
 	})
 }
 
+func TestNobodyWaitsForAFacadeThatEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := NewTable()
+		table.Put(starting(t, 0))
+		table.Synced()
+		time.AfterFunc(time.Second, table.Drain)
+		begin := time.Now()
+		if table.await(t.Context(), "shop.example.org"); time.Since(begin) != time.Second || table.held != 0 {
+			t.Errorf("told after %s, %d wait", time.Since(begin), table.held)
+		}
+	})
+}
+
 // Past the bound a request is told at once to come back; other apps' requests still wait.
 func TestNotAllMayWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

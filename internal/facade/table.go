@@ -34,6 +34,8 @@ type route struct {
 // Table knows which app answers for which host. It is safe for concurrent use.
 type Table struct {
 	dial dialer
+	// ending is closed when nobody is to wait any more.
+	ending chan struct{}
 
 	mu     sync.RWMutex
 	apps   map[string]route // by app id
@@ -45,7 +47,7 @@ type Table struct {
 
 // NewTable returns an empty table, which answers nothing until Synced.
 func NewTable() *Table {
-	return &Table{dial: patient((&net.Dialer{Timeout: dialTime}).DialContext), apps: map[string]route{}, hosts: map[string]route{}, lines: map[string]*line{}}
+	return &Table{dial: patient((&net.Dialer{Timeout: dialTime}).DialContext), apps: map[string]route{}, hosts: map[string]route{}, lines: map[string]*line{}, ending: make(chan struct{})}
 }
 
 // Synced says that every app there is has been put once: from now on a host that is not in the table is unknown.

@@ -13,8 +13,8 @@ import (
 // that rests longest gives way to the next, with all its images. An app is ordered while its App object is there and has not ended. One that
 // can't be seen not to be is left alone.
 
-// restBefore is how long an app must rest before it gives way: between the last look at its images and its App there are moments.
-const restBefore = time.Minute
+// restBefore is how long an app must rest before it gives way: between its last push and its App lie the confirmations of its channel.
+const restBefore = 5 * time.Minute
 
 // orders tells whether an app was ordered and has not ended.
 type orders interface {

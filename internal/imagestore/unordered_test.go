@@ -47,10 +47,10 @@ func TestWhatNobodyOrderedGivesWay(t *testing.T) {
 		refused string
 		left    []byte
 	}{
-		"who rests longest, when their share is full":            {share, nil, full, step{after: time.Minute, app: 3, publisher: "c"}, "", []byte{2, 3}},
-		"nobody within a minute":                                 {share, nil, full, step{after: 58 * time.Second, app: 3, publisher: "c"}, "not ordered yet is full", []byte{1, 2, 3}},
-		"nobody who was ordered":                                 {share, ordered{appID(1): nil}, full, step{after: 2 * time.Minute, app: 3, publisher: "c"}, "", []byte{1, 2, 3}},
-		"nobody who can't be seen":                               {share, ordered{appID(1): errUnseen}, full, step{after: 2 * time.Minute, app: 3, publisher: "c"}, "", []byte{1, 3}},
+		"who rests longest, when their share is full":            {share, nil, full, step{after: 5 * time.Minute, app: 3, publisher: "c"}, "", []byte{2, 3}},
+		"nobody within five minutes":                             {share, nil, full, step{after: 298 * time.Second, app: 3, publisher: "c"}, "not ordered yet is full", []byte{1, 2, 3}},
+		"nobody who was ordered":                                 {share, ordered{appID(1): nil}, full, step{after: 6 * time.Minute, app: 3, publisher: "c"}, "", []byte{1, 2, 3}},
+		"nobody who can't be seen":                               {share, ordered{appID(1): errUnseen}, full, step{after: 6 * time.Minute, app: 3, publisher: "c"}, "", []byte{1, 3}},
 		"nobody, for who was ordered and has room in the rest":   {share, ordered{appID(3): nil}, full, step{after: time.Hour, app: 3, publisher: "c"}, "", []byte{1, 2, 3}},
 		"not who was just looked at":                             {share, nil, append(full, step{after: time.Hour, app: 1, looks: true}), step{app: 3, publisher: "c"}, "", []byte{1, 3}},
 		"not who was just written to":                            {share, nil, append(full, step{after: time.Hour, app: 1, begins: true}), step{app: 3, publisher: "c"}, "", []byte{1, 3}},
