@@ -162,6 +162,12 @@ func TestHTTP(t *testing.T) {
 		"a service's only port needs no name": {two + "x-apocryph: {http: {service: b, host: shop}}", &manifestv1.Http{Service: "b", Port: 81, Host: "shop"}},
 		"a port that is only exposed":         {"services: {a: {image: a, expose: [3000]}}\nx-apocryph: {http: {service: a}}", &manifestv1.Http{Service: "a", Port: 3000}},
 		"a port that is only named here":      {"services: {a: {image: a}}\nx-apocryph: {http: {service: a, port: 3000}}", &manifestv1.Http{Service: "a", Port: 3000}},
+		"a database's port alone":             {"services: {a: {image: a, ports: ['5432:5432', '2222:22']}}", nil},
+		"labels where only ssh is published":  {"services: {a: {image: a, ports: ['2222:22'], labels: {traefik.http.services.a.loadbalancer.server.port: 3000}}}", &manifestv1.Http{Service: "a", Port: 3000}},
+		"a database that is named":            {"services: {a: {image: a, ports: ['5432:5432']}}\nx-apocryph: {http: {service: a}}", &manifestv1.Http{Service: "a", Port: 5432}},
+		"only one port, of this machine":      {"services: {a: {image: a, ports: ['127.0.0.1:3000:3000', '127.0.0.1:5432:5432']}}", &manifestv1.Http{Service: "a", Port: 3000}},
+		"two ports of this machine":           {"services: {a: {image: a, ports: ['127.0.0.1:3000:3000', '127.0.0.1:4000:4000']}}", nil},
+		"http and TLS of one service":         {"services: {a: {image: a, ports: [9000, 9443]}}", &manifestv1.Http{Service: "a", Port: 9000}},
 		"a loopback port is not published":    {"services: {a: {image: a, ports: ['80:80']}, b: {image: b, ports: ['127.0.0.1:81:81']}}", &manifestv1.Http{Service: "a", Port: 80}},
 	}
 	for name, c := range cases {

@@ -44,8 +44,10 @@ needs :ro, unless it is mounted below /etc or at a path that ends in .d. Then it
 
 ## Which service answers http
 
-The only published TCP port answers http at the app's URL. Ports that never speak http (22, 5432, 6379 and such) do not count, nor does 443 beside 80. If
-nothing is published, the port that labels of a proxy (traefik's loadbalancer.server.port) or VIRTUAL_PORT name is taken. Otherwise say which:
+The only published TCP port answers http at the app's URL. Ports that never speak http (22, 5432, 6379 and such) do not count, nor does 443 beside 80
+(or 8443 beside 8080, 8448 beside 8008, 9443 beside 9000). If none is left, the port that labels of a proxy (traefik's loadbalancer.server.port) or
+VIRTUAL_PORT name is taken, or else the only one that is published on a loopback address: the provider is the proxy that it is meant for.
+Otherwise say which:
 
 `+"```yaml"+`
 x-apocryph:

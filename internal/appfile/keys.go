@@ -72,7 +72,7 @@ func serviceRules() []Rule {
 		{Key: "services.*.environment", Verdict: Honoured, Why: "a name without a value takes it from this shell, and is left out where that has none"},
 		{Key: "services.*.env_file", Verdict: Honoured, Why: "read here, wherever it lies, as Compose does; environment wins over it"},
 		{Key: "services.*.ports", Verdict: Honoured, Why: "one published TCP port answers http at the app's URL, whatever its published number; all are open to the app's other services only"},
-		{Key: "services.*.ports.[].host_ip", Verdict: Honoured, Why: "a port bound to a loopback address counts as not published"},
+		{Key: "services.*.ports.[].host_ip", Verdict: Honoured, Why: "a port bound to a loopback address counts as not published, unless no other may answer http"},
 		{Key: "services.*.ports.[].published", Verdict: Honoured, Why: "says that the port is published; its number has no effect"},
 		{Key: "services.*.ports.[].mode", Verdict: Honoured, Why: "there is one way in, whatever it says"},
 		{Key: "services.*.ports.[].name", Verdict: Accepted, Why: "ports are known by number"},
