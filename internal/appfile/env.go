@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
@@ -135,12 +134,4 @@ func rootCause(err error) error {
 		return p.Err
 	}
 	return err
-}
-
-// mentions reports whether a service's environment, command or health check has a text in it.
-func (f *File) mentions(name, text string) bool {
-	has := func(s string) bool { return strings.Contains(s, text) }
-	s := f.project.Services[name]
-	return slices.ContainsFunc(f.env[name], func(v variable) bool { return has(v.value) }) || slices.ContainsFunc(s.Command, has) ||
-		slices.ContainsFunc(s.Entrypoint, has) || (s.HealthCheck != nil && slices.ContainsFunc(s.HealthCheck.Test, has))
 }

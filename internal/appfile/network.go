@@ -3,10 +3,10 @@
 package appfile
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -104,27 +104,49 @@ func (c *serviceCheck) attachments(s types.ServiceConfig) []*manifestv1.Attachme
 		out = append(out, a)
 	}
 	slices.SortFunc(out, func(a, b *manifestv1.Attachment) int { return strings.Compare(a.Network, b.Network) })
-	c.checkAliases(s)
 	return out
 }
 
-// checkAliases says of every alias that can't be a name why that is.
-func (c *serviceCheck) checkAliases(s types.ServiceConfig) {
-	for network, config := range s.Networks {
-		if config == nil {
-			continue
-		}
-		for _, alias := range config.Aliases {
-			switch {
-			case !manifest.LooksLikeLabel(alias) && strings.Contains(alias, "."):
-				c.note(fmt.Sprintf("no effect: the alias %s has dots, which names within an app have not", alias), "networks", network, "aliases")
-			case !manifest.LooksLikeLabel(alias):
-				c.problem(fmt.Sprintf("the alias %q is no host name", alias), "use lower-case letters, digits and inner hyphens", "networks", network, "aliases")
-			case alias != c.name && c.f.isService(alias):
-				c.problem(fmt.Sprintf("the alias %s is another service's name", alias), "use another alias", "networks", network, "aliases")
-			}
+// checkNames says of every further name that can't be one why that is: refused only where somebody here would look for it.
+func (c *serviceCheck) checkNames(s types.ServiceConfig) {
+	if s.ContainerName != "" && s.ContainerName != c.name {
+		c.checkName(s.ContainerName, c.f.label(c.name), c.f.isSaid(c.name, s.ContainerName), "container_name")
+	}
+	for i, link := range s.Links {
+		if target, alias, ok := strings.Cut(link, ":"); ok && alias != target {
+			c.checkName(alias, c.f.label(target), c.f.says(c.name, alias) || c.f.filesSay(alias), "links", strconv.Itoa(i))
 		}
 	}
+	for _, network := range slices.Sorted(maps.Keys(s.Networks)) {
+		if s.Networks[network] == nil {
+			continue
+		}
+		for _, alias := range s.Networks[network].Aliases {
+			at := []string{"networks", network, "aliases"}
+			if name, _ := hostName(alias); name != c.f.label(c.name) && c.f.isService(name) {
+				c.problem(fmt.Sprintf("the alias %s is another service's name", alias), "use another alias", at...)
+				continue
+			}
+			c.checkName(alias, c.f.label(c.name), c.f.isSaid(c.name, alias), at...)
+		}
+	}
+}
+
+func (c *serviceCheck) checkName(name, label string, said bool, at ...string) {
+	if _, ok := hostName(name); ok {
+		return
+	}
+	if said {
+		c.problem(fmt.Sprintf("%s can't be a host name, which has only letters, digits and inner hyphens, and it is said here", name), fmt.Sprintf("replace %s by %s where others name it", name, label), at...)
+		return
+	}
+	c.note(fmt.Sprintf("no effect: %s can't be a host name, which has only letters, digits and inner hyphens; others reach the service as %s", name, label), at...)
+}
+
+// hostName is a name as hosts are called, and whether it can be one. To DNS capitals are the same as small letters.
+func hostName(text string) (string, bool) {
+	text = strings.ToLower(text)
+	return text, manifest.LooksLikeLabel(text)
 }
 
 func (f *File) isService(name string) bool {
@@ -138,8 +160,8 @@ type alias struct{ network, name string }
 func (f *File) aliases(name string) []alias {
 	var out []alias
 	add := func(network, text string) {
-		if text != f.label(name) && manifest.LooksLikeLabel(text) && !f.isService(text) {
-			out = append(out, alias{network, text})
+		if host, ok := hostName(text); ok && host != f.label(name) && !f.isService(host) {
+			out = append(out, alias{network, host})
 		}
 	}
 	s := f.project.Services[name]
@@ -150,11 +172,7 @@ func (f *File) aliases(name string) []alias {
 			}
 		}
 	}
-	said := slices.ContainsFunc(f.serviceNames(), func(other string) bool {
-		return other != name && s.ContainerName != "" && f.mentions(other, s.ContainerName)
-	})
-	said = said || slices.ContainsFunc(f.files, func(o *file) bool { return s.ContainerName != "" && bytes.Contains(o.content, []byte(s.ContainerName)) })
-	if said {
+	if s.ContainerName != "" && f.isMentioned(name, s.ContainerName) {
 		add("", s.ContainerName)
 	}
 	for _, other := range f.serviceNames() {

@@ -29,8 +29,18 @@ func TestWhatIsTold(t *testing.T) {
 				"compose.yaml:4: services.web.ports.2: port 22/tcp is reached by the app's own services only",
 			},
 		},
-		"TLS alone":     {service("ports: [443]"), nil, []string{"compose.yaml:4: services.web.ports.0: http without TLS is spoken to port 443"}},
-		"only database": {service("ports: [5432]"), nil, []string{"compose.yaml:1: services: nothing answers http", "compose.yaml:4: services.web.ports.0: port 5432/tcp is reached"}},
+		"TLS alone": {service("ports: [443]"), nil, []string{"compose.yaml:4: services.web.ports.0: http without TLS is spoken to port 443"}},
+		"names that nobody says": {
+			"services:\n  my_db: {image: db, container_name: MyDB}\n  web: {image: web, container_name: my_web, links: ['my_db:the_db'], environment: {DATABASE: my_db, AT: /srv/my_db, IN: my_db_test}}\n", nil,
+			[]string{
+				"compose.yaml:1: services: nothing answers",
+				"compose.yaml:2: services.my_db: a host name has no such characters: others reach it as my-db; if an image looks for my_db by itself, name my-db in that service's variables",
+				"compose.yaml:3: services.web.container_name: no effect: my_web can't be a host name",
+				"compose.yaml:3: services.web.links.0: no effect: the_db can't be a host name, which has only letters, digits and inner hyphens; others reach the service as my-db",
+			},
+		},
+		"a name in capitals that somebody says": {"services:\n  MySQL: {image: db}\n  web: {image: web, environment: {AT: 'mysql://MySQL/x'}}\n", nil, []string{"compose.yaml:1: services: nothing answers"}},
+		"only database":                         {service("ports: [5432]"), nil, []string{"compose.yaml:1: services: nothing answers http", "compose.yaml:4: services.web.ports.0: port 5432/tcp is reached"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -57,6 +67,14 @@ func TestRemedies(t *testing.T) {
 			"services:\n  admin: {image: adminer, ports: [8080], depends_on: [db]}\n  api: {image: api, ports: [8090, 9100]}\n  web: {image: web, ports: [22, 3000], depends_on: [db]}\n  db: {image: db, ports: [5432]}\n",
 			"(admin:8080, api:8090, api:9100, web:3000), and one is to answer http at the app's URL → say which at the top of the file: x-apocryph: {http: {service: web, port: 3000}}",
 		},
+		"a container's name that somebody says": {
+			"services:\n  db: {image: db, container_name: my_db}\n  web: {image: web, environment: {AT: 'u:p@My_DB:5432'}}\n",
+			"compose.yaml:2:19: services.db.container_name: my_db can't be a host name, which has only letters, digits and inner hyphens, and it is said here → replace my_db by db where others name it",
+		},
+		"a link's name that is said": {
+			"services:\n  db: {image: db}\n  web: {image: web, links: ['db:my_db'], command: run --db my_db}\n",
+			"compose.yaml:3:29: services.web.links.0: my_db can't be a host name",
+		},
 		"the usual port of two": {service("ports: [9000, 80]"), "x-apocryph: {http: {service: web, port: 80}}"},
 	}
 	for name, c := range cases {
@@ -70,5 +88,13 @@ func TestRemedies(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// DNS knows no capitals, so neither do the names that services are given.
+func TestNamesInCapitals(t *testing.T) {
+	m := mustManifest(t, "services:\n  db: {image: db, container_name: MyDB, networks: {default: {aliases: [DATA]}}}\n  web: {image: web, links: ['db:Store'], environment: {AT: 'http://mydb'}}\n")
+	if got := m.Services[0].Networks[0].Aliases; !slices.Equal(got, []string{"data", "mydb", "store"}) {
+		t.Errorf("the aliases are %q", got)
 	}
 }

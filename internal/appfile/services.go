@@ -3,7 +3,6 @@
 package appfile
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"path"
@@ -89,14 +88,13 @@ func (f *File) nameServices() Problems {
 		}
 		label := cmpOr(Label(name), "web")
 		_, taken := f.project.Services[label]
-		said := slices.ContainsFunc(f.serviceNames(), func(other string) bool {
-			return f.labels[other] == label || (other != name && f.mentions(other, name))
-		}) || slices.ContainsFunc(f.files, func(o *file) bool { return bytes.Contains(o.content, []byte(name)) })
+		taken = taken || slices.ContainsFunc(f.serviceNames(), func(other string) bool { return f.labels[other] == label })
 		path := []string{"services", name}
-		if taken || said {
+		switch isSame := strings.EqualFold(label, name); {
+		case taken || !isSame && f.isSaid(name, name):
 			found = append(found, f.doc.problem(path, "the service's name is its host name, which has only lower-case letters, digits and inner hyphens, at most 63", fmt.Sprintf("call it %s, here and where others name it", label)))
-		} else {
-			f.note(path, "a host name has no such characters: others reach it as "+label)
+		case !isSame:
+			f.note(path, fmt.Sprintf("a host name has no such characters: others reach it as %s; if an image looks for %s by itself, name %s in that service's variables", label, name, label))
 		}
 		f.labels[name] = label
 	}
@@ -123,6 +121,7 @@ func (c *serviceCheck) build(img *Image) *manifestv1.Service {
 	m.User, m.Group = c.user(s.User)
 	m.Restart, m.RestartAttempts = c.restart(s)
 	m.StopGraceSeconds = c.grace(s)
+	c.checkNames(s)
 	if s.WorkingDir != "" && !path.IsAbs(s.WorkingDir) {
 		c.problem("the path is not absolute", "begin it with /", "working_dir")
 	}
