@@ -36,12 +36,10 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	if err := r.observeKept(ctx, m, app.Name, o); err != nil {
 		return err
 	}
-	o.refused, o.held = nil, map[string]string{}
-	o.outdated = o.findOutdated(objects)
+	o.refused, o.outdated = nil, o.findOutdated(objects)
+	o.held = o.findHeld(objects)
 	for _, want := range objects {
-		service := want.GetLabels()[v1alpha1.LabelService]
-		if why := o.hold(want); why != "" {
-			o.held[service] = why
+		if o.holds(m, want) {
 			continue
 		}
 		if err := r.refuse(ctx, want, r.ensure(ctx, want, o), o); err != nil {
@@ -56,7 +54,13 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	for service := range o.refused {
 		o.outdated[service] = true
 	}
-	return r.prune(ctx, app, objects, o)
+	wanted := map[string]bool{}
+	for _, obj := range objects {
+		wanted[fmt.Sprintf("%T %s", obj, obj.GetName())] = true
+	}
+	return r.prune(ctx, app.Name, o.jobs, func(obj client.Object) bool {
+		return wanted[fmt.Sprintf("%T %s", obj, obj.GetName())] || o.mounts(obj) || o.outlives(m, obj)
+	})
 }
 
 // ensure makes one object unless there is one made from the same input.
@@ -90,6 +94,9 @@ func (r *Reconciler) reconcileWith(ctx context.Context, want, have client.Object
 	case *appsv1.Deployment:
 		if w, ok := want.(*appsv1.Deployment); ok {
 			w.Spec.Replicas = h.Spec.Replicas
+			if replicas(h.Spec.Replicas) > 0 {
+				w.Annotations[annotationRan] = w.Annotations[annotationDigest]
+			}
 		}
 	case *corev1.ResourceQuota:
 		if w, ok := want.(*corev1.ResourceQuota); ok {
@@ -168,20 +175,16 @@ func (r *Reconciler) apply(ctx context.Context, obj client.Object) error {
 	return r.client.Apply(ctx, u, client.FieldOwner(fieldOwner), client.ForceOwnership)
 }
 
-// prune deletes what was made for an earlier manifest and is not in this one.
-func (r *Reconciler) prune(ctx context.Context, app *v1alpha1.App, objects []client.Object, o *observed) error {
-	keep := map[string]bool{}
-	for _, obj := range objects {
-		keep[fmt.Sprintf("%T %s", obj, obj.GetName())] = true
-	}
-	in := []client.ListOption{client.InNamespace(v1alpha1.Namespace(app.Name)), client.MatchingLabels{v1alpha1.LabelApp: app.Name}}
+// prune deletes what was made for an earlier manifest and is not kept.
+func (r *Reconciler) prune(ctx context.Context, app string, jobs []batchv1.Job, keep func(client.Object) bool) error {
+	in := []client.ListOption{client.InNamespace(v1alpha1.Namespace(app)), client.MatchingLabels{v1alpha1.LabelApp: app}}
 	for _, list := range []client.ObjectList{&appsv1.DeploymentList{}, &corev1.ServiceList{}, &networkingv1.NetworkPolicyList{}, &corev1.ConfigMapList{}} {
 		if err := r.client.List(ctx, list, in...); err != nil {
 			return fmt.Errorf("listing %T: %w", list, err)
 		}
 		err := meta.EachListItem(list, func(item runtime.Object) error {
 			obj, ok := item.(client.Object)
-			if !ok || keep[fmt.Sprintf("%T %s", obj, obj.GetName())] || o.mounts(obj) {
+			if !ok || keep(obj) {
 				return nil
 			}
 			return r.remove(ctx, obj)
@@ -190,7 +193,7 @@ func (r *Reconciler) prune(ctx context.Context, app *v1alpha1.App, objects []cli
 			return err
 		}
 	}
-	return r.removeJobs(ctx, o.jobs, func(name string) bool { return keep[fmt.Sprintf("%T %s", &batchv1.Job{}, name)] })
+	return r.removeJobs(ctx, jobs, func(j *batchv1.Job) bool { return keep(j) })
 }
 
 // remove deletes exactly the object that was seen, and what it owns.
@@ -209,11 +212,14 @@ func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
 	o.waiting = map[string]string{}
 	for i := range o.deployments {
 		d := &o.deployments[i]
-		if replicas(d.Spec.Replicas) == in.replicas || (replicas(d.Spec.Replicas) == 0 && o.wait(d)) {
+		if replicas(d.Spec.Replicas) == in.replicas || (replicas(d.Spec.Replicas) == 0 && o.wait(d, o.held[d.Name] != "")) {
 			continue
 		}
 		patch := client.MergeFrom(d.DeepCopy())
 		d.Spec.Replicas = &in.replicas
+		if in.replicas > 0 {
+			metav1.SetMetaDataAnnotation(&d.ObjectMeta, annotationRan, d.Annotations[annotationDigest])
+		}
 		err := r.client.Patch(ctx, d, patch, client.FieldOwner(fieldOwner))
 		if err := r.refuse(ctx, d, err, o); err != nil {
 			return fmt.Errorf("scaling %s to %d: %w", d.Name, in.replicas, err)
@@ -221,7 +227,7 @@ func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
 	}
 	for i := range o.jobs {
 		j := &o.jobs[i]
-		if suspended(j) && in.replicas > 0 && o.wait(j) {
+		if suspended(j) && in.replicas > 0 && o.wait(j, false) {
 			continue
 		}
 		if err := r.refuse(ctx, j, r.suspend(ctx, j, in.replicas == 0), o); err != nil {

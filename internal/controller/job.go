@@ -121,10 +121,10 @@ func (r *Reconciler) suspend(ctx context.Context, j *batchv1.Job, want bool) err
 }
 
 // removeJobs deletes the Jobs that are not kept. Each stays to be seen until the last of its pods is gone.
-func (r *Reconciler) removeJobs(ctx context.Context, jobs []batchv1.Job, keep func(name string) bool) error {
+func (r *Reconciler) removeJobs(ctx context.Context, jobs []batchv1.Job, keep func(*batchv1.Job) bool) error {
 	for i := range jobs {
 		j := &jobs[i]
-		if keep(j.Name) || !j.DeletionTimestamp.IsZero() {
+		if keep(j) || !j.DeletionTimestamp.IsZero() {
 			continue
 		}
 		uid := j.UID

@@ -46,50 +46,62 @@ func encodeAfter(all []*manifestv1.Dependency) string {
 	return strings.Join(words, ",")
 }
 
-// waits says in words what a service waits for before it may start, or "".
-func (o *observed) waits(after string) string {
-	var all []string
+// lack is what is not yet as wanted of what comes first, in words.
+type lack struct {
+	pending []string
+	// failed will not come about before the next order.
+	failed []string
+}
+
+func (l lack) String() string { return strings.Join(slices.Concat(l.pending, l.failed), ", ") }
+
+// waits says what a service waits for before it may start. To an old version the others are good enough in their old ones.
+func (o *observed) waits(after string, old bool) lack {
+	var l lack
 	for word := range strings.SplitSeq(after, ",") {
 		service, condition, ok := strings.Cut(word, "=")
 		if !ok {
 			continue
 		}
-		if why := o.missing(service, condition); why != "" {
-			all = append(all, why)
+		switch why, failed := o.missing(service, condition, old); {
+		case failed:
+			l.failed = append(l.failed, why)
+		case why != "":
+			l.pending = append(l.pending, why)
 		}
 	}
-	return strings.Join(all, ", ")
+	return l
 }
 
-// missing says what is not yet as wanted of one service that comes first, or "".
-func (o *observed) missing(service, condition string) string {
+// missing says what is not yet as wanted of one service that comes first, or "", and whether that has failed.
+func (o *observed) missing(service, condition string, old bool) (why string, failed bool) {
 	job, deployment := o.job(service), o.deployment(service)
-	if job != nil && !o.outdated[service] {
+	if job != nil && (old || !o.outdated[service]) {
 		done, failed := outcome(job)
 		switch {
 		case done, failed && condition == afterStarted: // what is done was ready and started, too
-			return ""
+			return "", false
 		case failed:
-			return "service " + service + " has failed"
+			return "service " + service + " has failed", true
 		case condition == afterStarted && o.started(service, batchv1.JobNameLabel, job.Name):
-			return ""
+			return "", false
 		case condition == afterHealthy && job.Status.Ready != nil && *job.Status.Ready > 0:
-			return ""
+			return "", false
 		}
 	}
-	if deployment != nil && !o.outdated[service] {
+	if deployment != nil && (old || !o.outdated[service]) {
 		switch condition {
 		case afterStarted:
 			if hash := o.newest(deployment); hash != "" && o.started(service, appsv1.DefaultDeploymentUniqueLabelKey, hash) {
-				return ""
+				return "", false
 			}
 		case afterHealthy:
 			if n := replicas(deployment.Spec.Replicas); n > 0 && rolled(deployment, n) {
-				return ""
+				return "", false
 			}
 		}
 	}
-	return "it waits for service " + service + " to " + cmp.Or(map[string]string{afterHealthy: "be healthy", afterCompleted: "be done"}[condition], "start")
+	return "it waits for service " + service + " to " + cmp.Or(map[string]string{afterHealthy: "be healthy", afterCompleted: "be done"}[condition], "start"), false
 }
 
 // newest is the hash in the labels of those pods that are of a Deployment's present template; "" while none can be.
@@ -116,26 +128,18 @@ func (o *observed) started(service, label, value string) bool {
 	})
 }
 
-// wait notes what a Deployment or Job waits for, and reports whether it does.
-func (o *observed) wait(obj client.Object) bool {
-	why := o.waits(obj.GetAnnotations()[annotationAfter])
+// wait notes what a Deployment or Job waits for, and reports whether it does. An old version that is held waits for nothing that has failed:
+// what it came after was there once, in its own version.
+func (o *observed) wait(obj client.Object, held bool) bool {
+	l := o.waits(obj.GetAnnotations()[annotationAfter], held)
+	if held {
+		l.failed = nil
+	}
+	why := l.String()
 	if why != "" {
 		o.waiting[obj.GetLabels()[v1alpha1.LabelService]] = why
 	}
 	return why != ""
-}
-
-// hold says why a running service is not brought up to date yet, or "".
-func (o *observed) hold(want client.Object) string {
-	w, ok := want.(*appsv1.Deployment)
-	if !ok {
-		return ""
-	}
-	have := o.deployment(w.Name)
-	if have == nil || replicas(have.Spec.Replicas) == 0 || !o.outdated[w.Name] {
-		return ""
-	}
-	return o.waits(w.Annotations[annotationAfter])
 }
 
 // findOutdated lists the services whose Deployment or Job is not there as wanted.

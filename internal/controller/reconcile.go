@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -184,7 +185,7 @@ func (r *Reconciler) takeDown(ctx context.Context, ns *corev1.Namespace, o *obse
 	if err := r.scale(ctx, o, intent{}); err != nil {
 		return err
 	}
-	if err := r.removeJobs(ctx, o.jobs, func(string) bool { return false }); err != nil {
+	if err := r.removeJobs(ctx, o.jobs, func(*batchv1.Job) bool { return false }); err != nil {
 		return err
 	}
 	if o.refused != nil {
