@@ -3,7 +3,6 @@
 package appfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
@@ -27,10 +25,8 @@ func (f *File) readEnv(r *reader) Problems {
 		path := []string{"services", name}
 		vars := types.Mapping{}
 		for i, file := range s.EnvFiles {
-			if p := readEnvFile(r, file, s, vars); p != nil {
-				at := f.doc.problem(append(path, "env_file", fmt.Sprint(i)), p.Message, p.Remedy)
-				found = append(found, at)
-			}
+			ps := f.readEnvFile(r, file, s, vars, append(slices.Clip(path), "env_file", fmt.Sprint(i)))
+			found = append(found, ps...)
 		}
 		for key, value := range s.Environment {
 			if value != nil {
@@ -51,16 +47,15 @@ func (f *File) readEnv(r *reader) Problems {
 	return found
 }
 
-func readEnvFile(r *reader, file types.EnvFile, s types.ServiceConfig, vars types.Mapping) *Problem {
+func (f *File) readEnvFile(r *reader, file types.EnvFile, s types.ServiceConfig, vars types.Mapping, at []string) Problems {
 	content, err := r.read(file.Path)
 	if err != nil {
 		if !bool(file.Required) && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return &Problem{Message: fmt.Sprintf("env file %s can't be read: %s", r.shown(file.Path), err), Remedy: "create the file, or remove it from env_file"}
+		return Problems{f.doc.problem(at, fmt.Sprintf("env file %s can't be read: %s", r.shown(file.Path), err), "create the file, or remove it from env_file")}
 	}
-	b := budget{}
-	lookup := b.lookup(func(k string) (string, bool) {
+	err = envFile{r.shown(file.Path), content, file.Format}.readInto(vars, func(k string) (string, bool) {
 		if v, ok := s.Environment[k]; ok && v != nil {
 			return *v, true
 		}
@@ -70,8 +65,8 @@ func readEnvFile(r *reader, file types.EnvFile, s types.ServiceConfig, vars type
 		v, ok := vars[k]
 		return v, ok
 	})
-	if err := b.check(dotenv.ParseWithFormat(bytes.NewReader(content), file.Path, vars, lookup, file.Format)); err != nil {
-		return &Problem{Message: fmt.Sprintf("env file %s: %s", r.shown(file.Path), firstLine(err)), Remedy: "write lines of the form NAME=value"}
+	if err != nil {
+		return envProblems(err, f.doc.problem(at, fmt.Sprintf("env file %s: %s", r.shown(file.Path), firstLine(err)), "write lines of the form NAME=value, with '…' around a value that has a dollar sign"))
 	}
 	return nil
 }
@@ -95,36 +90,6 @@ func (b *budget) check(err error) error {
 		return fmt.Errorf("its variables stand for more than %d bytes", maxBytes)
 	}
 	return err
-}
-
-// ReadVariables adds the variables of a file in the form of .env to env, whose own win.
-func ReadVariables(content []byte, env map[string]string) error {
-	vars, b := map[string]string{}, budget{}
-	lookup := b.lookup(func(k string) (string, bool) {
-		if v, ok := env[k]; ok {
-			return v, true
-		}
-		v, ok := vars[k]
-		return v, ok
-	})
-	if err := b.check(dotenv.ParseWithFormat(bytes.NewReader(content), ".env", vars, lookup, "")); err != nil {
-		return err
-	}
-	for k, v := range vars {
-		if _, set := env[k]; !set {
-			env[k] = v
-		}
-	}
-	return nil
-}
-
-// readVariables adds the variables of a file to those that there are, which win.
-func (r *reader) readVariables(path string, env map[string]string) error {
-	content, err := r.read(path)
-	if err != nil {
-		return err
-	}
-	return ReadVariables(content, env)
 }
 
 // rootCause drops the path that an *fs.PathError repeats.

@@ -268,12 +268,12 @@ func (r *reader) included(in input, doc *document, at []string, entry any) ([]in
 	envFiles := texts(m["env_file"])
 	for _, p := range envFiles {
 		if err := r.readVariables(abs(in.dir, p), env); err != nil {
-			return nil, Problems{doc.problem(at, fmt.Sprintf("env file %s can't be read: %s", p, err), "create the file, or remove it from include")}
+			return nil, envProblems(err, doc.problem(at, fmt.Sprintf("env file %s can't be read: %s", p, err), "create the file, or remove it from include"))
 		}
 	}
 	if len(envFiles) == 0 && dir != r.src.Dir {
 		if err := r.readVariables(filepath.Join(dir, ".env"), env); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, Problems{doc.problem(at, fmt.Sprintf("%s can't be read: %s", r.shown(filepath.Join(dir, ".env")), err), "write lines of the form NAME=value")}
+			return nil, envProblems(err, doc.problem(at, fmt.Sprintf("%s can't be read: %s", r.shown(filepath.Join(dir, ".env")), err), "write lines of the form NAME=value"))
 		}
 	}
 	for i := range files {

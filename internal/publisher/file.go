@@ -41,7 +41,7 @@ func ReadAppFile(path, name string, envFiles ...string) (appfile.Source, error) 
 		}
 	}
 	if len(envFiles) == 0 {
-		err := readVariables(filepath.Join(src.Dir, ".env"), src.Env)
+		err := readVariables(filepath.Join(filepath.Dir(path), ".env"), src.Env)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
@@ -73,7 +73,11 @@ func readVariables(path string, env map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", path, err)
 	}
-	if err := appfile.ReadVariables(content, env); err != nil {
+	if err := appfile.ReadVariables(path, content, env); err != nil {
+		var problems appfile.Problems
+		if errors.As(err, &problems) {
+			return err
+		}
 		return fault.Hint(fmt.Errorf("reading %s: %w", path, err), "write lines of the form NAME=value")
 	}
 	return nil
