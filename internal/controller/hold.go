@@ -78,3 +78,32 @@ func (o *observed) outlives(m *manifestv1.Manifest, obj client.Object) bool {
 	}
 	return false
 }
+
+// preceded reports whether something of another version of the same service is at work, or may make a pod yet, where a Job is on one side
+// or on both. Of one Deployment's versions its own strategy takes care.
+func (o *observed) preceded(obj client.Object) bool {
+	_, isJob := obj.(*batchv1.Job)
+	service := obj.GetLabels()[v1alpha1.LabelService]
+	for i := range o.jobs {
+		if j := &o.jobs[i]; j.Labels[v1alpha1.LabelService] == service && (!isJob || j.Name != obj.GetName()) {
+			return true
+		}
+	}
+	for i := range o.deployments {
+		if isJob && o.deployments[i].Name == service {
+			return true
+		}
+	}
+	for i := range o.replicaSets {
+		rs := &o.replicaSets[i]
+		if isJob && rs.Labels[v1alpha1.LabelService] == service && (replicas(rs.Spec.Replicas) > 0 || rs.Status.Replicas > 0) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(o.pods, func(p corev1.Pod) bool {
+		maker := p.Labels[batchv1.JobNameLabel]
+		foreign := maker != "" && (!isJob || maker != obj.GetName()) || maker == "" && isJob
+		over := p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+		return p.Labels[v1alpha1.LabelService] == service && foreign && !over
+	})
+}

@@ -129,3 +129,77 @@ func TestAVersionThatNeverRanIsNotHeld(t *testing.T) {
 		t.Errorf("%s would start", got)
 	}
 }
+
+// pod makes one of a service that runs; with a Job's name, one of that.
+func (w *world) pod(name, service, job string) *corev1.Pod {
+	w.t.Helper()
+	p := podWith(corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+	p.Namespace, p.Name, p.Labels = v1alpha1.Namespace(w.key.Name), name, map[string]string{v1alpha1.LabelService: service}
+	if job != "" {
+		p.Labels[batchv1.JobNameLabel] = job
+	}
+	w.must(w.c.Create(w.t.Context(), &p))
+	return &p
+}
+
+func TestAVersionOfAOneShotComesAfterTheOneBefore(t *testing.T) {
+	w := newWorld(t)
+	w.run(shop(oneShot("job")))
+	old := w.job("job")
+	p := w.pod("first", "job", old.Name)
+	waits := func(why string) {
+		t.Helper()
+		if got := w.blocked("job"); got != "it waits for what ran before it to end" {
+			t.Errorf("%s: it says %q", why, got)
+		}
+	}
+
+	changed := oneShot("job")
+	changed.Command = []string{"v2"}
+	w.run(shop(changed))
+	w.works("job", false)
+	waits("another version's pod is there")
+	w.must(w.c.Delete(t.Context(), p))
+	w.reconcile()
+	w.works("job", true)
+
+	// What ended stays to be looked at, and is in nobody's way.
+	p = w.pod("second", "job", w.job("job").Name)
+	w.run(shop(service("job")))
+	w.wantReplicas("job", 0)
+	waits("a Job's pod is there")
+	p.Status.Phase = corev1.PodFailed
+	w.must(w.c.Status().Update(t.Context(), p))
+	w.reconcile()
+	w.wantReplicas("job", 1)
+
+	rs := &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: "rs", Labels: map[string]string{v1alpha1.LabelService: "job"}},
+		Spec:       appsv1.ReplicaSetSpec{Replicas: new(int32(1))},
+	}
+	w.must(w.c.Create(t.Context(), rs))
+	w.run(shop(changed))
+	w.works("job", false)
+	waits("a pod of the Deployment may yet come")
+	w.must(w.c.Delete(t.Context(), rs))
+	w.reconcile()
+	w.works("job", true)
+}
+
+func TestAJobThatIsThereTwiceDoesNotStart(t *testing.T) {
+	job := func(name string, deleted bool) batchv1.Job {
+		j := batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelService: "job"}}}
+		if deleted {
+			j.DeletionTimestamp = &metav1.Time{Time: moment(0)}
+		}
+		return j
+	}
+	o := &observed{jobs: []batchv1.Job{job("new", false), job("old", true)}}
+	if !o.preceded(&o.jobs[0]) {
+		t.Error("it starts beside a Job that is not gone")
+	}
+	o.jobs = o.jobs[:1]
+	if o.preceded(&o.jobs[0]) {
+		t.Error("it waits for nothing")
+	}
+}

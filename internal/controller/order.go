@@ -128,7 +128,8 @@ func (o *observed) started(service, label, value string) bool {
 	})
 }
 
-// wait notes what a Deployment or Job waits for, and reports whether it does. An old version that is held waits for nothing that has failed:
+// wait notes what a Deployment or Job waits for, and reports whether it does. Two versions of a service, one of which is a Job, are not at
+// work side by side: they might write to one volume. An old version that is held waits for nothing that has failed:
 // what it came after was there once, in its own version.
 func (o *observed) wait(obj client.Object, held bool) bool {
 	l := o.waits(obj.GetAnnotations()[annotationAfter], held)
@@ -136,6 +137,9 @@ func (o *observed) wait(obj client.Object, held bool) bool {
 		l.failed = nil
 	}
 	why := l.String()
+	if why == "" && o.preceded(obj) {
+		why = "it waits for what ran before it to end"
+	}
 	if why != "" {
 		o.waiting[obj.GetLabels()[v1alpha1.LabelService]] = why
 	}
