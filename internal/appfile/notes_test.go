@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apocryph/apocryph/internal/appfile"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 )
 
 // What a file means here that it does not say is told, once each and at its place.
@@ -40,7 +41,19 @@ func TestWhatIsTold(t *testing.T) {
 			},
 		},
 		"a name in capitals that somebody says": {"services:\n  MySQL: {image: db}\n  web: {image: web, environment: {AT: 'mysql://MySQL/x'}}\n", nil, []string{"compose.yaml:1: services: nothing answers"}},
-		"only database":                         {service("ports: [5432]"), nil, []string{"compose.yaml:1: services: nothing answers http", "compose.yaml:4: services.web.ports.0: port 5432/tcp is reached"}},
+		"servers that may end": {
+			"services:\n  web: {image: web, ports: [80], depends_on: [db, job]}\n  db: {image: db, restart: on-failure}\n  old: {image: old, expose: [81], restart: 'no'}\n  job: {image: job, restart: on-failure}\n" +
+				"  last: {image: job, restart: on-failure, depends_on: {job: {condition: service_completed_successfully}}}\n", nil,
+			[]string{
+				"compose.yaml:3: services.db.restart: the service is taken for a server, so it is always started again; if it is one that ends, write restart: \"no\"",
+				"compose.yaml:4: services.old.restart: the service runs once, and while it runs the app does not fall asleep",
+			},
+		},
+		"a worker or what runs once": {
+			"services:\n  web: {image: web, ports: [80], depends_on: [db]}\n  db: {image: db}\n  worker: {image: web, depends_on: [db]}\n", nil,
+			[]string{"compose.yaml:4: services.worker: nothing says restart, so it is started again whenever it ends; if it runs once write restart: \"no\""},
+		},
+		"only database": {service("ports: [5432]"), nil, []string{"compose.yaml:1: services: nothing answers http", "compose.yaml:4: services.web.ports.0: port 5432/tcp is reached"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -96,5 +109,17 @@ func TestNamesInCapitals(t *testing.T) {
 	m := mustManifest(t, "services:\n  db: {image: db, container_name: MyDB, networks: {default: {aliases: [DATA]}}}\n  web: {image: web, links: ['db:Store'], environment: {AT: 'http://mydb'}}\n")
 	if got := m.Services[0].Networks[0].Aliases; !slices.Equal(got, []string{"data", "mydb", "store"}) {
 		t.Errorf("the aliases are %q", got)
+	}
+}
+
+// A policy that lets a server end is not meant that way.
+func TestRestartOfServers(t *testing.T) {
+	m := mustManifest(t, "services:\n  a: {image: a, expose: [80], restart: on-failure}\n  b: {image: b, restart: on-failure:3}\n  c: {image: c, expose: [80], restart: 'no'}\n")
+	var got []manifestv1.Restart
+	for _, s := range m.Services {
+		got = append(got, s.Restart)
+	}
+	if want := []manifestv1.Restart{manifestv1.Restart_RESTART_UNSPECIFIED, manifestv1.Restart_RESTART_ON_FAILURE, manifestv1.Restart_RESTART_NEVER}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

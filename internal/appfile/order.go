@@ -84,11 +84,37 @@ func (c *serviceCheck) restart(s types.ServiceConfig) (policy manifestv1.Restart
 			attempts = uint32(n)
 		}
 	}
-	if c.http && policy != manifestv1.Restart_RESTART_UNSPECIFIED {
+	return c.restartOfServer(s, policy, attempts, condition, at)
+}
+
+// restartOfServer lets what is plainly a server go on, and says what of the policy is otherwise than in Compose. Something that runs
+// once, or may end well, keeps an app from falling asleep, which is why nothing is taken for it that looks like a server.
+func (c *serviceCheck) restartOfServer(s types.ServiceConfig, policy manifestv1.Restart, attempts uint32, condition, at string) (manifestv1.Restart, uint32) {
+	serves := len(s.Ports) > 0 || len(s.Expose) > 0 || s.HealthCheck != nil && !s.HealthCheck.Disable
+	waited := c.f.isWaitedFor(c.name)
+	switch {
+	case c.http && policy != manifestv1.Restart_RESTART_UNSPECIFIED:
 		c.note("no effect: the service answers http, so it is always started again", at)
 		return manifestv1.Restart_RESTART_UNSPECIFIED, 0
+	case policy == manifestv1.Restart_RESTART_ON_FAILURE && !waited && (serves || c.f.isDependedOn(c.name)):
+		c.note("the service is taken for a server, so it is always started again; if it is one that ends, write restart: \"no\"", at)
+		return manifestv1.Restart_RESTART_UNSPECIFIED, 0
+	case policy == manifestv1.Restart_RESTART_NEVER && condition != "" && !waited && serves:
+		c.note("the service runs once, and while it runs the app does not fall asleep; if it is a server, write restart: always", at)
+	case condition == "" && !waited && !c.http && !serves && len(s.DependsOn) > 0:
+		c.note("nothing says restart, so it is started again whenever it ends; if it runs once write restart: \"no\"")
 	}
 	return policy, attempts
+}
+
+// isDependedOn reports whether another service comes after this one.
+func (f *File) isDependedOn(name string) bool {
+	for _, s := range f.project.Services {
+		if _, ok := s.DependsOn[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // isWaitedFor reports whether a service waits for the end of another.
