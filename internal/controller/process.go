@@ -18,6 +18,13 @@ import (
 // sharedMemory is where programs look for memory that they share.
 const sharedMemory = "/dev/shm"
 
+const (
+	// minHealthSeconds is how often a health check is run at most, once it has passed.
+	minHealthSeconds = 5
+	// maxStartupSeconds is how long is waited between two at most, before it has.
+	maxStartupSeconds = 5
+)
+
 // process gives a pod what its manifest says of the process's surroundings.
 func (d *desired) process(spec *corev1.PodSpec, s *manifestv1.Service) {
 	spec.Hostname = s.GetHostname()
@@ -71,15 +78,15 @@ func hostAliases(hosts []*manifestv1.Host) []corev1.HostAlias {
 }
 
 // probes say when a service is ready, and never end it: a health check of Compose restarts nobody. One that has not passed yet is asked
-// every second, for dependents and the first request wait for it; its failures count only once it has passed, which is what a start
-// period is for. From then on it is asked as often as it says.
+// more often, for dependents and the first request wait for it; its failures count only once it has passed, which is what a start
+// period is for. From then on it is asked as often as it says, within bounds: each ask starts a process for which nobody pays.
 func (d *desired) probes(s *manifestv1.Service) (startup, readiness *corev1.Probe) {
 	if h := s.GetHealth(); h != nil {
 		exec := corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: literal(h.GetCommand())}}
-		startup = &corev1.Probe{ProbeHandler: exec, PeriodSeconds: 1, TimeoutSeconds: seconds(h.GetTimeoutMs()), FailureThreshold: math.MaxInt32}
+		startup = &corev1.Probe{ProbeHandler: exec, PeriodSeconds: min(seconds(h.GetIntervalMs()), maxStartupSeconds), TimeoutSeconds: seconds(h.GetTimeoutMs()), FailureThreshold: math.MaxInt32}
 		readiness = &corev1.Probe{
 			ProbeHandler:     exec,
-			PeriodSeconds:    seconds(h.GetIntervalMs()),
+			PeriodSeconds:    max(seconds(h.GetIntervalMs()), minHealthSeconds),
 			TimeoutSeconds:   seconds(h.GetTimeoutMs()),
 			FailureThreshold: int32(h.GetRetries()),
 		}

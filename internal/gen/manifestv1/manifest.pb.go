@@ -570,7 +570,7 @@ func (x *Dependency) GetCondition() Condition {
 type Health struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Command []string               `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
-	// Milliseconds, 1 to a day each.
+	// Milliseconds, 1 to a day each. A provider may ask less often: every 5 s, say. Until it has passed once it may ask more often.
 	IntervalMs uint64 `protobuf:"varint,2,opt,name=interval_ms,json=intervalMs,proto3" json:"interval_ms,omitempty"`
 	TimeoutMs  uint64 `protobuf:"varint,3,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
 	// Milliseconds from the start during which failures don't count; 0 to a day.
