@@ -114,6 +114,9 @@ func (v *checkView) write(out io.Writer) error {
 	for _, n := range v.Notes {
 		line("note", "%s", n)
 	}
+	if v.Plan != nil && v.Plan.unstated() != "" {
+		line("note", "%s", v.Plan.unstated())
+	}
 	line("verdict", "%s is %s", v.File, v.Verdict)
 	_, err := io.WriteString(out, b.String())
 	return err

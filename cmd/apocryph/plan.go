@@ -24,10 +24,12 @@ type planView struct {
 }
 
 type plannedView struct {
-	Name     string   `json:"name"`
-	Image    string   `json:"image"`
-	MilliCPU uint64   `json:"milli_cpu"`
-	Memory   uint64   `json:"memory_bytes"`
+	Name     string `json:"name"`
+	Image    string `json:"image"`
+	MilliCPU uint64 `json:"milli_cpu"`
+	Memory   uint64 `json:"memory_bytes"`
+	// Stated says that the memory is what the file says, and not the default.
+	Stated   bool     `json:"memory_stated"`
 	Disk     uint64   `json:"ephemeral_bytes"`
 	Restart  string   `json:"restart"`
 	After    string   `json:"after,omitempty"`
@@ -69,8 +71,11 @@ type reservedView struct {
 
 func planOf(m *manifestv1.Manifest, file *appfile.File) *planView {
 	v := &planView{App: m.Name, Reserved: rateOf(m)}
+	stated := file.StatesMemory()
 	for _, s := range m.Services {
-		v.Services = append(v.Services, plannedOf(s))
+		p := plannedOf(s)
+		p.Stated = stated[s.Name]
+		v.Services = append(v.Services, p)
 	}
 	for _, o := range m.Volumes {
 		v.Volumes = append(v.Volumes, sizedView{o.Name, o.SizeBytes})
@@ -118,7 +123,7 @@ func plannedOf(s *manifestv1.Service) plannedView {
 func (v *planView) lines(line func(kind, format string, args ...any)) {
 	line("app", "%s", v.App)
 	for _, s := range v.Services {
-		line("service", "%s of image %s: %s, %s memory, %s disk", s.Name, s.Image, cpuText(s.MilliCPU), bytesText(s.Memory), bytesText(s.Disk))
+		line("service", "%s of image %s: %s, %s memory%s, %s disk", s.Name, s.Image, cpuText(s.MilliCPU), bytesText(s.Memory), map[bool]string{false: " (nothing said)"}[s.Stated], bytesText(s.Disk))
 		for _, detail := range []struct{ what, text string }{
 			{"runs", s.Restart}, {"after", s.After}, {"ready", s.Health}, {"ports", strings.Join(s.Ports, ", ")},
 			{"networks", strings.Join(s.Networks, ", ")}, {"mounts", strings.Join(s.Mounts, ", ")},
@@ -146,4 +151,21 @@ func (v *planView) lines(line func(kind, format string, args ...any)) {
 		line("http", "%s answers at port %d, as %s.<the provider's domain>", v.Services[i].Name, v.HTTP.Port, host)
 	}
 	line("reserves", "%s, %s memory, %s disk, %s volumes", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes))
+}
+
+// unstated says how many services have memory by default, or nothing: too little of it is found out late.
+func (v *planView) unstated() string {
+	n := 0
+	for _, s := range v.Services {
+		if !s.Stated {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("one service states no memory: %s; set mem_limit", bytesText(appfile.DefaultMemoryBytes))
+	}
+	return fmt.Sprintf("%d services state no memory: %s each; set mem_limit", n, bytesText(appfile.DefaultMemoryBytes))
 }

@@ -61,7 +61,7 @@ func deployRules() []Rule {
 	return []Rule{
 		{Key: "services.*.cpus", Verdict: Honoured, Why: "reserved, and the limit; thousandths, rounded up"},
 		{Key: "services.*.mem_limit", Verdict: Honoured, Why: "reserved, and the limit"},
-		{Key: "services.*.mem_reservation", Verdict: Honoured, Why: "used as the limit where there is none"},
+		{Key: "services.*.mem_reservation", Verdict: Honoured, Why: "what is reserved is no less, where there is no limit"},
 		{Key: "services.*.memswap_limit", Verdict: Accepted, Why: "there is no swap"},
 		{Key: "services.*.mem_swappiness", Verdict: Accepted, Why: "there is no swap"},
 		{Key: "services.*.cpu_shares", Verdict: Accepted, Why: "what is reserved is not shared"},
@@ -82,7 +82,7 @@ func deployRules() []Rule {
 		{Key: "services.*.deploy.resources.limits.memory", Verdict: Honoured, Why: "reserved, and the limit"},
 		{Key: "services.*.deploy.resources.limits.pids", Verdict: Accepted, Why: "the provider's limit holds"},
 		{Key: "services.*.deploy.resources.reservations.cpus", Verdict: Honoured, Why: "used as the limit where there is none"},
-		{Key: "services.*.deploy.resources.reservations.memory", Verdict: Honoured, Why: "used as the limit where there is none"},
+		{Key: "services.*.deploy.resources.reservations.memory", Verdict: Honoured, Why: "what is reserved is no less, where there is no limit"},
 		{Key: "services.*.deploy.resources.reservations.devices", Verdict: Refused, Why: "GPUs and other devices can't be rented yet", Remedy: "remove it, and let the program compute on CPUs"},
 		{Key: "services.*.deploy.resources.reservations.generic_resources", Verdict: Refused, Why: "there are none", Remedy: "remove it"},
 		{Key: "services.*.deploy.restart_policy", Verdict: Honoured, Why: "as restart, and before it"},

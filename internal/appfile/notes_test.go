@@ -123,3 +123,24 @@ func TestRestartOfServers(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// A reservation is what a service needs at least, not the most that it may have.
+func TestReservationsOfMemory(t *testing.T) {
+	f, err := appfile.Load(t.Context(), source("services:\n  a: {image: a, mem_reservation: 64m}\n  b: {image: b, deploy: {resources: {reservations: {memory: 1g}}}}\n  c: {image: c, mem_limit: 64m, mem_reservation: 32m}\n  d: {image: d, shm_size: 64m}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := f.Manifest(t.Context(), pins())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]uint64{"a": 256 << 20, "b": 1 << 30, "c": 64 << 20, "d": 320 << 20}
+	for _, s := range m.Services {
+		if s.Resources.MemoryBytes != want[s.Name] {
+			t.Errorf("%s has %d bytes, want %d", s.Name, s.Resources.MemoryBytes, want[s.Name])
+		}
+	}
+	if got := f.StatesMemory(); got["a"] || !got["b"] || !got["c"] || got["d"] {
+		t.Errorf("stated: %v", got)
+	}
+}

@@ -13,25 +13,44 @@ import (
 	"github.com/apocryph/apocryph/internal/manifest"
 )
 
-// statedMemory is what the file says that a service has, or 0.
-func (c *serviceCheck) statedMemory() uint64 {
+// memoryLimit is the most memory that the file gives a service, or 0.
+func (c *serviceCheck) memoryLimit() uint64 {
 	s := c.f.project.Services[c.name]
 	memory := int64(s.MemLimit)
 	if s.Deploy != nil && s.Deploy.Resources.Limits != nil {
 		memory = max(memory, int64(s.Deploy.Resources.Limits.MemoryBytes))
 	}
-	if s.Deploy != nil && s.Deploy.Resources.Reservations != nil && memory == 0 {
-		memory = int64(s.Deploy.Resources.Reservations.MemoryBytes)
-	}
-	if memory == 0 {
-		memory = int64(s.MemReservation)
-	}
 	return uint64(max(0, memory))
 }
 
+// memorySize is what a service has, and whether the file says so. A reservation is what a service needs at least and says nothing of the most,
+// so it can only raise the default.
+func (c *serviceCheck) memorySize() (size uint64, stated bool) {
+	if limit := c.memoryLimit(); limit > 0 {
+		return limit, true
+	}
+	s := c.f.project.Services[c.name]
+	least := int64(s.MemReservation)
+	if s.Deploy != nil && s.Deploy.Resources.Reservations != nil {
+		least = max(least, int64(s.Deploy.Resources.Reservations.MemoryBytes))
+	}
+	usual := DefaultMemoryBytes + c.f.inMemoryBytes(s, c.f.storage[c.name])
+	return max(usual, uint64(max(0, least))), least >= int64(usual)
+}
+
+// StatesMemory reports of each service, by its name in the manifest, whether the file says how much memory it has.
+func (f *File) StatesMemory() map[string]bool {
+	stated := map[string]bool{}
+	for _, name := range f.serviceNames() {
+		_, stated[f.label(name)] = (&serviceCheck{f: f, name: name}).memorySize()
+	}
+	return stated
+}
+
 func (c *serviceCheck) resources(s types.ServiceConfig) *manifestv1.Resources {
-	r := &manifestv1.Resources{MilliCpu: DefaultMilliCPU, MemoryBytes: DefaultMemoryBytes + c.f.inMemoryBytes(s, c.f.storage[c.name]), EphemeralBytes: DefaultEphemeralBytes}
-	cpus, memory, at := s.CPUS, int64(c.statedMemory()), ""
+	memory, _ := c.memorySize()
+	r := &manifestv1.Resources{MilliCpu: DefaultMilliCPU, MemoryBytes: memory, EphemeralBytes: DefaultEphemeralBytes}
+	cpus, at := s.CPUS, ""
 	if s.Deploy != nil && s.Deploy.Resources.Limits != nil {
 		cpus = max(cpus, float32(s.Deploy.Resources.Limits.NanoCPUs))
 		at = "deploy"
@@ -49,11 +68,8 @@ func (c *serviceCheck) resources(s types.ServiceConfig) *manifestv1.Resources {
 		}
 		r.MilliCpu = n
 	}
-	if memory != 0 {
-		if memory < manifest.MinMemoryBytes || memory > manifest.MaxBytes {
-			c.problem(fmt.Sprintf("%d bytes of memory can't be reserved", memory), "write a size from 4MiB to 1PiB, as in 512m; "+resourcesHint, cmpOr(at, "mem_limit"))
-		}
-		r.MemoryBytes = uint64(max(0, memory))
+	if memory < manifest.MinMemoryBytes || memory > manifest.MaxBytes {
+		c.problem(fmt.Sprintf("%d bytes of memory can't be reserved", memory), "write a size from 4MiB to 1PiB, as in 512m; "+resourcesHint, cmpOr(at, "mem_limit"))
 	}
 	if n, ok := c.f.rootSize[c.name]; ok {
 		r.EphemeralBytes = n

@@ -144,7 +144,7 @@ func (c *storageCheck) inMemory(target string, size uint64, at ...string) {
 	}
 	if size == 0 {
 		size = defaultTmpfsBytes
-		if stated := c.statedMemory(); stated > 0 {
+		if stated := c.memoryLimit(); stated > 0 {
 			size = min(size, stated/2)
 		}
 	}
@@ -268,7 +268,7 @@ func (c *storageCheck) finish() {
 		c.problem(fmt.Sprintf("the service mounts %d things, at most %d", n-1, manifest.MaxMounts-1), "put the files into the image", "volumes")
 	}
 	total := c.inMemoryBytes()
-	if stated := c.statedMemory(); stated > 0 && total > stated {
+	if stated := c.memoryLimit(); stated > 0 && total > stated {
 		c.problem(fmt.Sprintf("its directories in memory hold %s, its memory is %s", units.BytesSize(float64(total)), units.BytesSize(float64(stated))), "raise mem_limit, or lower their sizes", cmpOr(c.memoryKey(), "tmpfs"))
 	}
 }
