@@ -115,7 +115,7 @@ func (d *desired) quota() client.Object {
 	names := n + int64(len(d.aliasServices()))
 	hard := corev1.ResourceList{
 		corev1.ResourcePods:                   *resource.NewQuantity(n*(1+surge), resource.DecimalSI),
-		corev1.ResourceServices:               *resource.NewQuantity(names, resource.DecimalSI),
+		corev1.ResourceServices:               *resource.NewQuantity(names*(1+surge), resource.DecimalSI), // old ones go after new ones came
 		corev1.ResourceServicesNodePorts:      *resource.NewQuantity(0, resource.DecimalSI),
 		corev1.ResourceServicesLoadBalancers:  *resource.NewQuantity(0, resource.DecimalSI),
 		corev1.ResourcePersistentVolumeClaims: *resource.NewQuantity(int64(len(d.manifest.GetVolumes())), resource.DecimalSI),

@@ -77,6 +77,33 @@ func TestWhileAnUpdateIsHeldNothingOfTheOldVersionGoes(t *testing.T) {
 	}
 }
 
+// New names are made before old ones go.
+func TestAnUpdateHasRoomForEveryName(t *testing.T) {
+	w := newWorld(t)
+	room := func() int64 {
+		q := &corev1.ResourceQuota{}
+		w.exists(q, quotaName)
+		n := q.Spec.Hard[corev1.ResourceServices]
+		return n.Value()
+	}
+	w.run(shop(service("a"), service("b"), service("c")))
+	for _, name := range []string{"a", "b", "c"} {
+		w.settle(name)
+	}
+	if got := room(); got < 6 {
+		t.Errorf("room for %d names, want it for three old ones and as many new", got)
+	}
+	w.run(shop(service("d")))
+	if got := room(); got < 4 {
+		t.Errorf("room for %d names during the update, want it for three old ones and one new", got)
+	}
+	w.settle("d")
+	w.reconcile()
+	if got := room(); got != 2 {
+		t.Errorf("room for %d names after the update, want it for one and its successor", got)
+	}
+}
+
 func TestAHeldVersionComesBackAfterFundsRanOut(t *testing.T) {
 	w := newWorld(t)
 	w.run(shop(migrated("v1")))
