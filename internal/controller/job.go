@@ -95,12 +95,13 @@ func outcome(j *batchv1.Job) (done, failed bool) {
 
 func suspended(j *batchv1.Job) bool { return j.Spec.Suspend != nil && *j.Spec.Suspend }
 
-// busy reports whether a Job is at work. An app does not fall asleep over it.
+// busy reports whether a Job is at work: not one that has yet to start, for want of its image or of room, say, which may be for ever. An app
+// does not fall asleep over it.
 func (o *observed) busy() bool {
 	for i := range o.jobs {
 		j := &o.jobs[i]
 		done, failed := outcome(j)
-		if !done && !failed && !suspended(j) && j.DeletionTimestamp.IsZero() {
+		if !done && !failed && !suspended(j) && j.DeletionTimestamp.IsZero() && o.started(j.Labels[v1alpha1.LabelService], batchv1.JobNameLabel, j.Name) {
 			return true
 		}
 	}

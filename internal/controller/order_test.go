@@ -202,7 +202,20 @@ func TestAOneShotRunsOnceAndIsNotPutToSleep(t *testing.T) {
 	w.works("job", true)
 	first := w.job("job").UID
 	w.settle("web")
-	zero := int32(0)
+	zero, one := int32(0), int32(1)
+	// What can't start, for want of its image, say, keeps nobody awake.
+	p := w.pod("first", "job", w.job("job").Name)
+	running := p.Status.ContainerStatuses
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{State: waiting("ImagePullBackOff", "not found")}}
+	w.must(w.c.Status().Update(t.Context(), p))
+	w.run(m, func(app *v1alpha1.App) { app.Spec.Replicas = &zero })
+	w.works("job", false)
+	w.wantReplicas("web", 0)
+	w.run(m, func(app *v1alpha1.App) { app.Spec.Replicas = &one })
+	w.works("job", true)
+	w.wantReplicas("web", 1)
+	p.Status.ContainerStatuses = running
+	w.must(w.c.Status().Update(t.Context(), p))
 	w.run(m, func(app *v1alpha1.App) { app.Spec.Replicas = &zero })
 	w.works("job", true)
 	w.wantReplicas("web", 1)
@@ -211,6 +224,8 @@ func TestAOneShotRunsOnceAndIsNotPutToSleep(t *testing.T) {
 	w.reconcile()
 	w.works("job", true)
 	w.verify()
+	p.Status.Phase = corev1.PodSucceeded
+	w.must(w.c.Status().Update(t.Context(), p))
 	w.end("job", batchv1.JobComplete)
 	w.reconcile()
 	w.wantReplicas("web", 0)
