@@ -22,23 +22,53 @@ func machinePaths() []string {
 	return []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var/lib/docker", "/var/log", "/var/run"}
 }
 
-// harmless are paths of the machine that images do without: every machine of a provider is at UTC.
-func harmless() []string { return []string{"/etc/localtime", "/etc/timezone"} }
+// harmless are paths of the machine that containers do without, and why.
+func harmless() map[string]string {
+	const clock = "the machine's clock is at UTC; set TZ in environment for another zone"
+	const random = "containers have random numbers of their own, and never wait for them"
+	return map[string]string{"/etc/localtime": clock, "/etc/timezone": clock, "/dev/urandom": random, "/dev/random": random}
+}
+
+// watched are paths of the machine that are mounted to look at it.
+func watched() []string { return []string{"/proc", "/sys", "/var/lib/docker"} }
+
+// isProxy reports whether an image is of a proxy that finds the containers behind it.
+func isProxy(image string) bool {
+	return slices.ContainsFunc([]string{"traefik", "nginx-proxy", "docker-gen", "acme-companion", "caddy", "haproxy", "swag"}, func(name string) bool { return strings.Contains(image, name) })
+}
+
+// ofTheMachine refuses what is of the machine itself, and reports whether it did so or the service does without.
+func (c *storageCheck) ofTheMachine(source string, at []string) bool {
+	within := func(dirs []string) bool {
+		return slices.ContainsFunc(dirs, func(dir string) bool { return isBelow(dir, source) })
+	}
+	switch reason := harmless()[source]; {
+	case reason != "":
+		c.f.note(c.path(at...), "no effect: "+reason)
+	case strings.HasSuffix(source, "docker.sock") || strings.HasSuffix(source, "podman.sock"):
+		remedy := "remove what manages other containers: services are watched with apocryph status and apocryph logs"
+		if isProxy(c.s.Image) {
+			remedy = "remove the proxy: http comes in by itself"
+		}
+		c.problem("not supported: there is no container engine at the provider", remedy, at...)
+	case isBelow(c.r.src.Dir, source):
+		return false
+	case source == "/" || within(watched()):
+		c.problem(fmt.Sprintf("not supported: %s is of this machine, the provider's has none of it", source), "remove the service: it watches the machine", at...)
+	case within(machinePaths()):
+		c.problem(fmt.Sprintf("not supported: %s is of this machine, the provider's has none of it", source), "remove it, use a named volume, or put the files beside the app file", at...)
+	default:
+		return false
+	}
+	return true
+}
 
 // readBind makes of a bind mount what it most likely is: files that the service reads, or a directory that it keeps its data in.
 func (c *storageCheck) readBind(v types.ServiceVolumeConfig, at []string) {
 	source := path.Clean(v.Source)
 	shown := c.r.shown(source)
 	inside := isBelow(c.r.src.Dir, source)
-	switch {
-	case slices.Contains(harmless(), source):
-		c.f.note(c.path(at...), "no effect: the machine's clock is at UTC; set TZ in environment for another zone")
-		return
-	case strings.HasSuffix(source, "docker.sock") || strings.HasSuffix(source, "podman.sock"):
-		c.problem("not supported: there is no container engine at the provider", "remove what manages other containers: services are watched with apocryph status and apocryph logs", at...)
-		return
-	case !inside && (source == "/" || slices.ContainsFunc(machinePaths(), func(dir string) bool { return isBelow(dir, source) })):
-		c.problem(fmt.Sprintf("not supported: %s is of this machine, the provider's has none of it", source), "remove it, use a named volume, or put the files beside the app file", at...)
+	if c.ofTheMachine(source, at) {
 		return
 	}
 	target, ok := c.take(v.Target, at...)
@@ -69,8 +99,20 @@ func (c *storageCheck) readBind(v types.ServiceVolumeConfig, at []string) {
 
 // looksLikeFile reports whether a path that is not there was meant as a file, where Compose would make a directory.
 func looksLikeFile(source string) bool {
-	ext := filepath.Ext(source)
-	return len(ext) > 1 && ext != ".d" && strings.Trim(ext[1:], "0123456789") != ""
+	others := []string{".cer", ".crt", ".css", ".db", ".gz", ".html", ".jar", ".jks", ".key", ".lic", ".log", ".p12", ".pem", ".pfx", ".php", ".py", ".sqlite", ".sqlite3", ".tar", ".war", ".zip"}
+	return looksLikeConfiguration(source) || slices.Contains(others, strings.ToLower(filepath.Ext(source)))
+}
+
+// looksLikeConfiguration reports whether a file is, by its name, a text that a program reads and does not write.
+func looksLikeConfiguration(name string) bool {
+	base := strings.ToLower(filepath.Base(name))
+	ends := []string{".acl", ".cfg", ".cnf", ".conf", ".config", ".env", ".ini", ".js", ".json", ".lua", ".map", ".properties", ".rules", ".sh", ".sql", ".sql.gz", ".template", ".tmpl", ".toml", ".txt", ".vcl", ".xml", ".yaml", ".yml"}
+	return slices.Contains([]string{"caddyfile", "corefile", "hosts", "htpasswd", "passwd"}, base) || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(base, end) })
+}
+
+// isPlaceholder reports whether a file is there only so that a repository keeps its directory.
+func isPlaceholder(name string) bool {
+	return slices.Contains([]string{".gitkeep", ".gitignore", ".keep"}, filepath.Base(name))
 }
 
 func (c *storageCheck) stat(source string) (fs.FileInfo, error) {
@@ -87,15 +129,16 @@ func (c *storageCheck) readDirectory(v types.ServiceVolumeConfig, source, target
 	if c.r.src.List != nil {
 		names, err = c.r.src.List(source, manifest.MaxFiles)
 	}
+	names = slices.DeleteFunc(names, isPlaceholder)
 	shown := c.r.shown(source)
-	isRead := v.ReadOnly || isConfiguration(target)
+	isRead := v.ReadOnly || isConfiguration(target) && !slices.ContainsFunc(names, func(name string) bool { return !looksLikeConfiguration(name) })
 	switch {
 	case err != nil:
 		c.problem(fmt.Sprintf("%s can't be read: %s", shown, rootCause(err)), "make it readable, or remove it", at...)
 	case len(names) == 0 && !v.ReadOnly:
 		c.keep(v, source, target, at)
 	case !isRead:
-		c.problem(fmt.Sprintf("not supported: %s has files, and the service can write there", shown), "add :ro to send its files, or name a volume instead, which begins with what the image has there", at...)
+		c.problem(fmt.Sprintf("not supported: %s has files, and the service can write there", shown), fmt.Sprintf("add :ro if it only reads them; else mount a volume named %s: what is in the directory stays here, and has to be brought in by the app itself for now", c.f.volumeName(shown, "dir-")), at...)
 	case !isBelow(c.r.src.Dir, source):
 		c.problem(fmt.Sprintf("not supported: %s is outside of the app file's directory", shown), "copy the files there", at...)
 	case len(names) > manifest.MaxFiles:
@@ -127,7 +170,7 @@ func isConfiguration(target string) bool {
 // keep makes a volume of a directory that has nothing in it yet.
 func (c *storageCheck) keep(v types.ServiceVolumeConfig, source, target string, at []string) {
 	name := c.f.volumeName(c.r.shown(source), "dir-")
-	c.f.note(c.path(at...), fmt.Sprintf("%s becomes a volume of %s, %s; name a volume to choose its size", c.r.shown(source), sizeText(DefaultVolumeBytes), name))
+	c.f.note(c.path(at...), fmt.Sprintf("%s becomes a volume of %s, %s; to choose its size mount a volume called %s instead", c.r.shown(source), sizeText(DefaultVolumeBytes), name, name))
 	c.f.volumes[name] = DefaultVolumeBytes
 	// Unlike in Compose it begins with what the image has there, and so with an owner who can write.
 	c.mounts = append(c.mounts, &manifestv1.Mount{Volume: name, Path: target, ReadOnly: v.ReadOnly})

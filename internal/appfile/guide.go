@@ -40,7 +40,8 @@ app: files of at most %s each, %d in all, never through a link that leads out of
 %s together. They are part of the manifest, which leaves this machine only to an enclave whose evidence was verified.
 
 A directory that is mounted, and is missing or empty, becomes a volume: on your machine it would be filled by the service. One with files
-needs :ro, unless it is mounted below /etc or at a path that ends in .d. Then its files are sent; else it is refused.
+needs :ro, unless it is mounted below /etc or at a path that ends in .d and has nothing but configuration by its files' names. Then its files are
+sent; else it is refused.
 
 ## Which service answers http
 

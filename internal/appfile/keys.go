@@ -81,7 +81,7 @@ func serviceRules() []Rule {
 		{Key: "services.*.volumes", Verdict: Honoured, Why: "named volumes; one without a name is given one, of the service and the path"},
 		{Key: "services.*.volumes.[].type", Verdict: Honoured, Why: "volume, bind and tmpfs", When: "npipe, cluster or image", Refuses: isOneOf("npipe", "cluster"), Remedy: "write a named volume"},
 		{Key: "services.*.volumes.[].consistency", Verdict: Accepted, Why: "it is for desktops"},
-		{Key: "services.*.volumes.[].bind", Verdict: Honoured, Why: "a file, or a directory with :ro, is sent and mounted read-only; a directory that is missing or empty becomes a volume; /etc/localtime and /etc/timezone are left out; sockets, devices and other paths of the machine are refused"},
+		{Key: "services.*.volumes.[].bind", Verdict: Honoured, Why: "a file, or a directory with :ro, is sent and mounted read-only; a directory that is missing or empty becomes a volume; /etc/localtime, /etc/timezone and /dev/urandom are left out; sockets, devices and other paths of the machine are refused"},
 		{Key: "services.*.volumes.[].bind.propagation", Verdict: Accepted, Why: "nothing is mounted below it later"},
 		{Key: "services.*.volumes.[].bind.selinux", Verdict: Accepted, Why: "the provider labels what it mounts"},
 		{Key: "services.*.volumes.[].bind.recursive", Verdict: Accepted, Why: "nothing is mounted below it"},

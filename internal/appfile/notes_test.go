@@ -53,6 +53,15 @@ func TestWhatIsTold(t *testing.T) {
 			"services:\n  web: {image: web, ports: [80], depends_on: [db]}\n  db: {image: db}\n  worker: {image: web, depends_on: [db]}\n", nil,
 			[]string{"compose.yaml:4: services.worker: nothing says restart, so it is started again whenever it ends; if it runs once write restart: \"no\""},
 		},
+		"directories with nothing to lose": {
+			service("ports: [80]\n    volumes: ['./data:/data', './conf.v1:/conf', './etc:/etc/web', '/dev/urandom:/dev/random:ro']"), map[string]string{"data/.gitkeep": "", "etc/a.conf": "a", "etc/b.yml": "b"},
+			[]string{
+				"compose.yaml:5: services.web.volumes.0: data becomes a volume of 1GiB, dir-data; to choose its size mount a volume called dir-data instead",
+				"compose.yaml:5: services.web.volumes.1: conf.v1 becomes a volume",
+				"compose.yaml:5: services.web.volumes.2: the files in etc are sent with the app, and mounted read-only",
+				"compose.yaml:5: services.web.volumes.3: no effect: containers have random numbers of their own",
+			},
+		},
 		"only database": {service("ports: [5432]"), nil, []string{"compose.yaml:1: services: nothing answers http", "compose.yaml:4: services.web.ports.0: port 5432/tcp is reached"}},
 	}
 	for name, c := range cases {
@@ -73,26 +82,30 @@ func TestRemedies(t *testing.T) {
 	service := func(line string) string { return "services:\n  web:\n    image: web\n    " + line + "\n" }
 	cases := map[string]struct {
 		content string
+		files   map[string]string
 		// want is in the one problem and its remedy.
 		want string
 	}{
 		"the port that people come for": {
-			"services:\n  admin: {image: adminer, ports: [8080], depends_on: [db]}\n  api: {image: api, ports: [8090, 9100]}\n  web: {image: web, ports: [22, 3000], depends_on: [db]}\n  db: {image: db, ports: [5432]}\n",
+			"services:\n  admin: {image: adminer, ports: [8080], depends_on: [db]}\n  api: {image: api, ports: [8090, 9100]}\n  web: {image: web, ports: [22, 3000], depends_on: [db]}\n  db: {image: db, ports: [5432]}\n", nil,
 			"(admin:8080, api:8090, api:9100, web:3000), and one is to answer http at the app's URL → say which at the top of the file: x-apocryph: {http: {service: web, port: 3000}}",
 		},
 		"a container's name that somebody says": {
-			"services:\n  db: {image: db, container_name: my_db}\n  web: {image: web, environment: {AT: 'u:p@My_DB:5432'}}\n",
+			"services:\n  db: {image: db, container_name: my_db}\n  web: {image: web, environment: {AT: 'u:p@My_DB:5432'}}\n", nil,
 			"compose.yaml:2:19: services.db.container_name: my_db can't be a host name, which has only letters, digits and inner hyphens, and it is said here → replace my_db by db where others name it",
 		},
 		"a link's name that is said": {
-			"services:\n  db: {image: db}\n  web: {image: web, links: ['db:my_db'], command: run --db my_db}\n",
+			"services:\n  db: {image: db}\n  web: {image: web, links: ['db:my_db'], command: run --db my_db}\n", nil,
 			"compose.yaml:3:29: services.web.links.0: my_db can't be a host name",
 		},
-		"the usual port of two": {service("ports: [9000, 80]"), "x-apocryph: {http: {service: web, port: 80}}"},
+		"data below /etc":              {service("volumes: ['./etc:/etc/web/data']"), map[string]string{"etc/web.db": "x"}, "add :ro if it only reads them; else mount a volume named dir-etc: what is in the directory stays here"},
+		"a proxy's view of containers": {"services: {p: {image: 'traefik:v3', volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']}}", nil, "remove the proxy: http comes in by itself"},
+		"a view of the machine":        {service("volumes: ['/proc:/host/proc:ro']"), nil, "remove the service: it watches the machine"},
+		"the usual port of two":        {service("ports: [9000, 80]"), nil, "x-apocryph: {http: {service: web, port: 80}}"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := appfile.Load(t.Context(), tree(c.content, nil))
+			_, err := appfile.Load(t.Context(), tree(c.content, c.files))
 			var ps appfile.Problems
 			if !errors.As(err, &ps) || len(ps) != 1 {
 				t.Fatalf("got %v, want one problem", err)
