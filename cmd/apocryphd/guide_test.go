@@ -55,7 +55,8 @@ It exits with 0 when every required check passes, with 1 when one fails, and wit
 doctor could not run at all. A warning passes. What to do follows the table below; the next look tells whether it helped, so run it once more by hand
 rather than wait.
 
-**While a required check fails, no quotes are given for new apps**: publishers are refused with ` + "`PROVIDER_UNFIT`" + ` and the check's name. Nothing else
+**While a required check fails, no quotes are given for new apps** (the doctor that runs all the time looks three times, 15 s apart, before
+it says so: what is just being replaced is no fault): publishers are refused with ` + "`PROVIDER_UNFIT`" + ` and the check's name. Nothing else
 changes. Apps that run go on, are updated and stopped as ever, and an order on a quote that was given before is taken as long as that quote
 counts: its channel is open and paid. A check that can't be made (no machine takes the probe, the chain is away) leaves its condition as it was, and a
 doctor that has said nothing for an hour is not heard any more.

@@ -5,6 +5,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,6 +156,7 @@ func (d *Doctor) Run(ctx context.Context, r Rhythm) error {
 		}
 		found, err := d.Examine(ctx, Look{Checks: names})
 		if err == nil {
+			found = d.confirmed(ctx, found)
 			d.log(ctx, found)
 			err = d.Tell(ctx, found)
 		}
@@ -171,6 +173,48 @@ func (d *Doctor) Run(ctx context.Context, r Rhythm) error {
 			return nil //nolint:nilerr // told to stop
 		}
 	}
+}
+
+// What newly fails is looked at confirmations times more, confirmEvery, before it is told: a service that is being replaced, as in an upgrade
+// or after a power cut, is no fault of the provider's, and would withdraw quotes until the next look.
+const (
+	confirmations = 2
+	confirmEvery  = 15 * time.Second
+)
+
+// confirmed is found, with what failed and did not fail before looked at again as long as it fails.
+func (d *Doctor) confirmed(ctx context.Context, found []Finding) []Finding {
+	p, err := d.provider(ctx)
+	if err != nil {
+		return found // telling says what is wrong
+	}
+	for range confirmations {
+		var look Look
+		for _, f := range found {
+			if f.Result != Fail || !f.Required || slices.Contains(p.Status.Failing, f.Name) {
+				continue
+			}
+			look.Checks = append(look.Checks, f.Name)
+			for _, s := range f.Sights {
+				if !slices.Contains(look.Machines, s.Machine) {
+					look.Machines = append(look.Machines, s.Machine)
+				}
+			}
+		}
+		if len(look.Checks) == 0 || d.parts.Wait(ctx, confirmEvery) != nil {
+			return found
+		}
+		again, err := d.Examine(ctx, look)
+		if err != nil {
+			return found
+		}
+		for i, f := range found {
+			if at := slices.IndexFunc(again, func(a Finding) bool { return a.Name == f.Name }); at >= 0 {
+				found[i] = again[at]
+			}
+		}
+	}
+	return found
 }
 
 // next is when probes are due again. Where one look does not cover all machines, looks follow each other the faster, so that each machine has

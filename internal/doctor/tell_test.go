@@ -174,6 +174,54 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// Quotes are not withdrawn for what fails once, as while the image store is being replaced.
+func TestWhatFailsIsConfirmed(t *testing.T) {
+	for name, test := range map[string]struct {
+		looks int // in which it fails
+		fit   string
+	}{
+		"it fails once":              {1, "True " + reasonFit},
+		"it fails twice":             {2, "True " + reasonFit},
+		"it fails as often as asked": {confirmations + 1, "False " + reasonUnfit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			w.evidence = func(nonce []byte) ([]byte, error) { return newSimulator(t).answer(w.clock())(nonce) }
+			sound, looks := w.kubelet[probeImage], 0
+			w.d.parts.Lock = lockFunc(func(ctx context.Context, do func(context.Context)) error {
+				if w.kubelet[probeImage] = sound; looks < test.looks {
+					w.kubelet[probeImage] = pulls("connection refused", "connection refused")
+				}
+				looks++
+				do(ctx)
+				return nil
+			})
+			w.d.parts.Wait = func(_ context.Context, d time.Duration) error {
+				switch d {
+				case confirmEvery:
+				case time.Minute:
+					cancel()
+					return ctx.Err()
+				default:
+					return errors.New("a probe that is not there yet")
+				}
+				w.now = w.now.Add(d)
+				return nil
+			}
+			if err := w.d.Run(ctx, Rhythm{Every: time.Minute, ProbeEvery: 5 * time.Minute, Retry: 2 * time.Minute}); err != nil {
+				t.Fatal(err)
+			}
+			if got := said(w.provider(), v1alpha1.ConditionFit); !strings.HasPrefix(got, test.fit) {
+				t.Errorf("after %d looks: %s, want %s", looks, got, test.fit)
+			}
+			if want := min(test.looks, confirmations) + 1; looks != want {
+				t.Errorf("%d looks, want %d", looks, want)
+			}
+		})
+	}
+}
+
 const corev1False = "False"
 
 type lockFunc func(context.Context, func(context.Context)) error
