@@ -24,6 +24,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
 
+	"github.com/apocryph/apocryph/internal/fault"
 	"github.com/apocryph/apocryph/internal/manifest"
 )
 
@@ -70,7 +71,7 @@ type File struct {
 	labels   map[string]string
 }
 
-// Load reads and checks an app file. What is wrong with the file comes back as Problems.
+// Load reads and checks an app file. What is wrong with the file comes back as Problems, that an override can't be read as another error.
 func Load(ctx context.Context, src Source) (*File, error) {
 	r := &reader{src: src, bases: map[string]*base{}}
 	f := &File{}
@@ -194,7 +195,7 @@ func (f *File) load(ctx context.Context, r *reader) (map[string]any, error) {
 		p = abs(src.Dir, p)
 		content, err := r.read(p)
 		if err != nil {
-			return nil, Problems{{File: r.shown(p), Message: "the file can't be read: " + err.Error(), Remedy: "name a Compose file that is to be merged over " + src.File}}
+			return nil, fault.Hint(fmt.Errorf("reading %s: %w", r.shown(p), err), "name a Compose file that is to be merged over "+src.File)
 		}
 		ins = append(ins, input{path: p, content: content, dir: src.Dir, env: src.Env})
 	}

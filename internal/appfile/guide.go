@@ -34,8 +34,11 @@ can be deployed, 1 if it is refused, and 2 if there is no verdict. `+"`apocryph 
 
 ## Files that are read
 
-As Compose does, this reads what include, extends, env_file, configs and secrets name, wherever that lies, and merges files given by
--f. Everything together may be %d files and %s. What is mounted from beside the app file (`+"`./nginx.conf:/etc/nginx/nginx.conf`"+`) is sent with the
+Of a directory the first of compose.yaml, compose.yml, docker-compose.yml and docker-compose.yaml is read, and merged over it the override file
+beside it (compose.override.yml, …) unless -f names others. COMPOSE_FILE, also in .env, names other files for a directory.
+
+As Compose does, this reads what include, extends, env_file, configs and secrets name, wherever that lies, and merges files given by -f.
+Everything together may be %d files and %s. What is mounted from beside the app file (`+"`./nginx.conf:/etc/nginx/nginx.conf`"+`) is sent with the
 app: files of at most %s each, %d in all, never through a link that leads out of the app file's directory. The app's environment and files have at most
 %s together. They are part of the manifest, which leaves this machine only to an enclave whose evidence was verified.
 

@@ -19,11 +19,26 @@ import (
 )
 
 // ReadAppFile reads an app file, or the one in a directory, with this process's environment and variables of files, which are those named or
-// else the .env beside the app file; the environment wins, then the last file.
-func ReadAppFile(path, name string, envFiles ...string) (appfile.Source, error) {
-	path, err := findAppFile(path)
+// else the .env beside the app file; the environment wins, then the last file. Without overrides those of a directory are what Compose would
+// merge over its app file there.
+func ReadAppFile(path, name string, overrides []string, envFiles ...string) (appfile.Source, error) {
+	dir := path
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		dir = filepath.Dir(path)
+	}
+	env, err := readEnv(dir, envFiles)
 	if err != nil {
 		return appfile.Source{}, err
+	}
+	if dir == path {
+		var merged []string
+		if path, merged, err = findAppFile(dir, env); err != nil {
+			return appfile.Source{}, err
+		}
+		if len(overrides) == 0 {
+			overrides = merged
+		}
 	}
 	content, err := readBounded(path)
 	if err != nil {
@@ -34,38 +49,68 @@ func ReadAppFile(path, name string, envFiles ...string) (appfile.Source, error) 
 		return appfile.Source{}, fmt.Errorf("reading the app file: %w", err)
 	}
 	tree := beside(filepath.Dir(abs))
-	src := appfile.Source{File: path, Dir: string(tree), Content: content, Name: name, Env: map[string]string{}, ReadFile: readBounded, Stat: tree.stat, List: tree.list}
+	return appfile.Source{
+		File: path, Dir: string(tree), Content: content, Overrides: overrides, Name: name, Env: env, ReadFile: readBounded, Stat: tree.stat, List: tree.list,
+	}, nil
+}
+
+// readEnv returns the variables of this process and of files.
+func readEnv(dir string, files []string) (map[string]string, error) {
+	env := map[string]string{}
 	for _, kv := range os.Environ() {
 		if k, v, ok := strings.Cut(kv, "="); ok {
-			src.Env[k] = v
+			env[k] = v
 		}
 	}
-	if len(envFiles) == 0 {
-		err := readVariables(filepath.Join(filepath.Dir(path), ".env"), src.Env)
+	if len(files) == 0 {
+		err := readVariables(filepath.Join(dir, ".env"), env)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
-		return src, err
+		return env, err
 	}
-	for _, f := range slices.Backward(envFiles) {
-		if err := readVariables(f, src.Env); err != nil {
-			return src, err
+	for _, f := range slices.Backward(files) {
+		if err := readVariables(f, env); err != nil {
+			return nil, err
 		}
 	}
-	return src, nil
+	return env, nil
 }
 
-func findAppFile(path string) (string, error) {
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return path, nil //nolint:nilerr // reading says what is wrong
-	}
-	names := []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
-	for _, n := range names {
-		if _, err := os.Stat(filepath.Join(path, n)); err == nil {
-			return filepath.Join(path, n), nil
+// findAppFile returns the app file of a directory, and those that Compose merges over it: all that COMPOSE_FILE names, or else by name.
+func findAppFile(dir string, env map[string]string) (file string, overrides []string, err error) {
+	if list := env["COMPOSE_FILE"]; list != "" {
+		files := strings.Split(list, cmp.Or(env["COMPOSE_PATH_SEPARATOR"], string(os.PathListSeparator)))
+		for i, f := range files {
+			if !filepath.IsAbs(f) {
+				f = filepath.Join(dir, f)
+			}
+			abs, err := filepath.Abs(f)
+			if err != nil {
+				return "", nil, fmt.Errorf("reading COMPOSE_FILE: %w", err)
+			}
+			// Further files would be looked for beside the first otherwise.
+			if files[i] = abs; i == 0 {
+				files[i] = f
+			}
 		}
+		return files[0], files[1:], nil
 	}
-	return "", fault.Hint(fmt.Errorf("%s has no app file: %w", path, fs.ErrNotExist), "name the file, or call it "+names[0])
+	first := func(names ...string) string {
+		for _, n := range names {
+			if _, err := os.Stat(filepath.Join(dir, n)); err == nil {
+				return n
+			}
+		}
+		return ""
+	}
+	if file = first("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"); file == "" {
+		return "", nil, fault.Hint(fmt.Errorf("%s has no app file: %w", dir, fs.ErrNotExist), "name the file, or call it compose.yaml")
+	}
+	if over := first("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"); over != "" {
+		overrides = []string{over}
+	}
+	return filepath.Join(dir, file), overrides, nil
 }
 
 func readVariables(path string, env map[string]string) error {

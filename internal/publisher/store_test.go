@@ -130,6 +130,47 @@ func TestMoney(t *testing.T) {
 	}
 }
 
+// Of a directory those files are read that Compose reads there.
+func TestWhichAppFilesAreRead(t *testing.T) {
+	cases := map[string]struct {
+		files, file string
+		list        string
+		given       []string
+		want        []string
+	}{
+		"the first of four names":               {"docker-compose.yaml docker-compose.yml", ".", "", nil, []string{"docker-compose.yml"}},
+		"an override beside it":                 {"compose.yaml compose.override.yaml docker-compose.override.yml", ".", "", nil, []string{"compose.yaml", "compose.override.yaml"}},
+		"an override that is named wins":        {"compose.yaml compose.override.yaml a.yaml", ".", "", []string{"a.yaml"}, []string{"compose.yaml", "a.yaml"}},
+		"a file by its name has none":           {"compose.yaml compose.override.yaml", "compose.yaml", "b.yaml", nil, []string{"compose.yaml"}},
+		"COMPOSE_FILE":                          {"a.yaml b.yaml compose.yaml", ".", "a.yaml:b.yaml", nil, []string{"a.yaml", "b.yaml"}},
+		"COMPOSE_FILE with overrides of others": {"a.yaml b.yaml c.yaml", ".", "a.yaml:b.yaml", []string{"c.yaml"}, []string{"a.yaml", "c.yaml"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			for _, f := range strings.Fields(c.files) {
+				if err := os.WriteFile(f, []byte("services: {}"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(".env", []byte("COMPOSE_FILE="+c.list), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			src, err := publisher.ReadAppFile(c.file, "", c.given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{src.File}
+			for _, o := range src.Overrides {
+				got = append(got, filepath.Base(o))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestReadAppFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("FROM_SHELL", "shell")
@@ -139,7 +180,7 @@ func TestReadAppFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	src, err := publisher.ReadAppFile(dir, "")
+	src, err := publisher.ReadAppFile(dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,8 +188,11 @@ func TestReadAppFile(t *testing.T) {
 	if diff := cmp.Diff([]string{"shell", "shell", "file", "services: {}", dir}, got); diff != "" {
 		t.Errorf("source (-want +got):\n%s", diff)
 	}
+	if len(src.Overrides) > 0 {
+		t.Errorf("there are overrides: %q", src.Overrides)
+	}
 	for _, path := range []string{t.TempDir(), filepath.Join(dir, "nothing"), "/dev/zero"} {
-		if _, err := publisher.ReadAppFile(path, ""); err == nil {
+		if _, err := publisher.ReadAppFile(path, "", nil); err == nil {
 			t.Errorf("%s was read", path)
 		}
 	}
