@@ -106,39 +106,75 @@ func TestAnUpdateHasRoomForEveryName(t *testing.T) {
 
 func TestAHeldVersionComesBackAfterFundsRanOut(t *testing.T) {
 	w := newWorld(t)
-	w.run(shop(migrated("v1")))
+	// The first good version began with no pods, the second one took over from a failed update.
+	for _, versions := range [][2]string{{"v1", "v2"}, {"v3", "v4"}} {
+		good, bad := versions[0], versions[1]
+		w.run(shop(migrated(good)))
+		w.reconcile()
+		w.end("migrate", batchv1.JobComplete)
+		w.reconcile()
+		w.settle("web")
+		if got := w.version("web"); got != good {
+			t.Fatalf("after an order of %s that goes through, %s runs", good, got)
+		}
+		w.run(shop(migrated(bad)))
+		w.reconcile()
+		w.end("migrate", batchv1.JobFailed)
+		w.reconcile()
+
+		w.fund(metav1.ConditionFalse, v1alpha1.ReasonExhausted)
+		for range 2 {
+			w.reconcile()
+		}
+		w.wantReplicas("web", 0)
+		w.settle("web")
+		w.fund(metav1.ConditionTrue, v1alpha1.ReasonFunded)
+		for range 2 {
+			w.reconcile()
+		}
+		w.wantReplicas("web", 1)
+		if got := w.version("web"); got != good {
+			t.Errorf("%s came back, want %s", got, good)
+		}
+		if got := w.blocked("web"); got != "service migrate has failed" {
+			t.Errorf("it says %q", got)
+		}
+	}
+}
+
+// Those that are held come back in the order of their old versions.
+func TestHeldVersionsComeBackInTheirOrder(t *testing.T) {
+	w := newWorld(t)
+	order := func(version string) *manifestv1.Manifest {
+		migrate, web := migrated(version)
+		db := after(service("db"), manifestv1.Condition_CONDITION_COMPLETED, "migrate")
+		db.Command = web.Command
+		web.DependsOn = nil
+		return shop(db, migrate, after(after(web, manifestv1.Condition_CONDITION_HEALTHY, "db"), manifestv1.Condition_CONDITION_COMPLETED, "migrate"))
+	}
+	w.run(order("v1"))
 	w.end("migrate", batchv1.JobComplete)
 	w.reconcile()
+	w.settle("db")
+	w.reconcile()
 	w.settle("web")
-	w.run(shop(migrated("v2")))
+	w.run(order("v2"))
 	w.reconcile()
 	w.end("migrate", batchv1.JobFailed)
 	w.reconcile()
-
 	w.fund(metav1.ConditionFalse, v1alpha1.ReasonExhausted)
-	for range 2 {
-		w.reconcile()
-	}
-	w.wantReplicas("web", 0)
+	w.reconcile()
+	w.settle("db")
 	w.settle("web")
 	w.fund(metav1.ConditionTrue, v1alpha1.ReasonFunded)
-	for range 2 {
-		w.reconcile()
-	}
+	w.reconcile()
+	w.wantReplicas("db", 1)
+	w.wantReplicas("web", 0)
+	w.settle("db")
+	w.reconcile()
 	w.wantReplicas("web", 1)
-	if got := w.version("web"); got != "v1" {
-		t.Errorf("%s came back", got)
-	}
-	if got := w.blocked("web"); got != "service migrate has failed" {
-		t.Errorf("it says %q", got)
-	}
-
-	w.run(shop(migrated("v3")))
-	w.reconcile()
-	w.end("migrate", batchv1.JobComplete)
-	w.reconcile()
-	if got := w.version("web"); got != "v3" {
-		t.Errorf("after an update that goes through, %s runs", got)
+	if db, web := w.version("db"), w.version("web"); db != "v1" || web != "v1" {
+		t.Errorf("%s and %s came back", db, web)
 	}
 }
 
@@ -213,20 +249,39 @@ func TestAVersionOfAOneShotComesAfterTheOneBefore(t *testing.T) {
 	w.works("job", true)
 }
 
-func TestAJobThatIsThereTwiceDoesNotStart(t *testing.T) {
-	job := func(name string, deleted bool) batchv1.Job {
-		j := batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelService: "job"}}}
-		if deleted {
-			j.DeletionTimestamp = &metav1.Time{Time: moment(0)}
+func TestWhatIsAtWorkBeforeAService(t *testing.T) {
+	labels := func(more ...string) metav1.ObjectMeta {
+		m := metav1.ObjectMeta{Name: "old", Labels: map[string]string{v1alpha1.LabelService: "job"}}
+		for _, name := range more {
+			m.Labels[batchv1.JobNameLabel] = name
 		}
-		return j
+		return m
 	}
-	o := &observed{jobs: []batchv1.Job{job("new", false), job("old", true)}}
-	if !o.preceded(&o.jobs[0]) {
-		t.Error("it starts beside a Job that is not gone")
-	}
-	o.jobs = o.jobs[:1]
-	if o.preceded(&o.jobs[0]) {
-		t.Error("it waits for nothing")
+	job := batchv1.Job{ObjectMeta: labels()}
+	job.DeletionTimestamp = &metav1.Time{Time: moment(0)}
+	next, deployment := &batchv1.Job{ObjectMeta: labels()}, &appsv1.Deployment{ObjectMeta: labels()}
+	next.Name, deployment.Name = "new", "job"
+	for name, c := range map[string]struct {
+		o               observed
+		job, deployment bool // would begin beside it
+	}{
+		"nothing":                        {observed{}, false, false},
+		"a Job that is on its way out":   {observed{jobs: []batchv1.Job{job}}, true, true},
+		"the Job itself":                 {observed{jobs: []batchv1.Job{*next}}, false, true},
+		"a Deployment":                   {observed{deployments: []appsv1.Deployment{*deployment}}, true, false},
+		"a pod of another Job":           {observed{pods: []corev1.Pod{{ObjectMeta: labels("old")}}}, true, true},
+		"a pod of the Job itself":        {observed{pods: []corev1.Pod{{ObjectMeta: labels("new")}}}, false, true},
+		"a pod of a Deployment":          {observed{pods: []corev1.Pod{{ObjectMeta: labels()}}}, true, false},
+		"a pod that is over":             {observed{pods: []corev1.Pod{{ObjectMeta: labels("old"), Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}}}, false, false},
+		"what may make a Deployment's":   {observed{replicaSets: []appsv1.ReplicaSet{{ObjectMeta: labels()}}}, true, false},
+		"what makes no pod any more":     {observed{replicaSets: []appsv1.ReplicaSet{{ObjectMeta: labels(), Spec: appsv1.ReplicaSetSpec{Replicas: new(int32)}}}}, false, false},
+		"a pod of another service's Job": {observed{pods: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{batchv1.JobNameLabel: "old"}}}}}, false, false},
+	} {
+		if got := c.o.preceded(next); got != c.job {
+			t.Errorf("%s is before a Job: %t", name, got)
+		}
+		if got := c.o.preceded(deployment); got != c.deployment {
+			t.Errorf("%s is before a Deployment: %t", name, got)
+		}
 	}
 }

@@ -76,7 +76,10 @@ func (o *observed) waits(after string, old bool) lack {
 // missing says what is not yet as wanted of one service that comes first, or "", and whether that has failed.
 func (o *observed) missing(service, condition string, old bool) (why string, failed bool) {
 	job, deployment := o.job(service), o.deployment(service)
-	if job != nil && (old || !o.outdated[service]) {
+	if o.outdated[service] && !old {
+		job, deployment = nil, nil
+	}
+	if job != nil {
 		done, failed := outcome(job)
 		switch {
 		case done, failed && condition == afterStarted: // what is done was ready and started, too
@@ -89,7 +92,7 @@ func (o *observed) missing(service, condition string, old bool) (why string, fai
 			return "", false
 		}
 	}
-	if deployment != nil && (old || !o.outdated[service]) {
+	if deployment != nil {
 		switch condition {
 		case afterStarted:
 			if hash := o.newest(deployment); hash != "" && o.started(service, appsv1.DefaultDeploymentUniqueLabelKey, hash) {
