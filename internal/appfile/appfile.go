@@ -213,7 +213,7 @@ func (f *File) load(ctx context.Context, r *reader) (map[string]any, error) {
 	declareDefault(given)
 	f.project, err = loader.ModelToProject(given, loader.ToOptions(&details, []func(*loader.Options){r.options, profiles}), details)
 	if err != nil {
-		return nil, Problems{doc.loaderProblem(err)}
+		return nil, doc.loaderProblems(err)
 	}
 	// The loader does not want to see it, the table has a word about it.
 	if _, there := doc.at["version"]; there {

@@ -197,7 +197,7 @@ func (r *reader) base(ctx context.Context, file string, env map[string]string) (
 	details := types.ConfigDetails{WorkingDir: filepath.Dir(file), Environment: maps.Clone(env), ConfigFiles: []types.ConfigFile{{Filename: file, Config: config}}}
 	model, err := r.load(ctx, details, func(o *loader.Options) { o.SkipExtends, o.SkipValidation = true, true })
 	if err != nil {
-		return nil, Problems{doc.loaderProblem(err)}
+		return nil, doc.loaderProblems(err)
 	}
 	services, _ := model["services"].(map[string]any)
 	b := &base{doc, env, services}

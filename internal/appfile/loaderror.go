@@ -3,8 +3,12 @@
 package appfile
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // loaderErrors are what the Compose loader finds, which gives places and names in its text alone. In key and remedy $1, $2 … are what the
@@ -24,14 +28,30 @@ func loaderErrors() []struct{ pattern, key, message, remedy string } {
 	}
 }
 
-// loaderProblem gives the Compose loader's error a place.
-func (d *document) loaderProblem(err error) Problem {
+// composeHint is where to look when nothing better is known.
+const composeHint = "see the Compose specification: https://github.com/compose-spec/compose-spec/blob/main/spec.md"
+
+// loaderProblems gives what the Compose loader finds places and sentences. Most is one error; what can't be decoded is a list of them.
+func (d *document) loaderProblems(err error) Problems {
 	text := firstLine(err)
+	if strings.HasPrefix(text, "decoding failed") {
+		var found Problems
+		for _, m := range regexp.MustCompile(`(?m)^'([^']+)' (.+)$`).FindAllStringSubmatch(err.Error(), -1) {
+			message, remedy := sentence(m[2])
+			found = append(found, d.problem(bracketed(m[1]), message, remedy))
+		}
+		if len(found) > 0 {
+			return found
+		}
+	}
 	if rest, ok := strings.CutPrefix(text, "validating "); ok {
 		_, rest, _ = strings.Cut(rest, ": ")
 		text = cmpOr(rest, text)
 	}
-	text = strings.TrimSuffix(text, ": invalid compose project")
+	return Problems{d.loaderProblem(strings.TrimSuffix(text, ": invalid compose project"))}
+}
+
+func (d *document) loaderProblem(text string) Problem {
 	for _, e := range loaderErrors() {
 		pattern := regexp.MustCompile(e.pattern)
 		if m := pattern.FindStringSubmatchIndex(text); m != nil {
@@ -39,18 +59,65 @@ func (d *document) loaderProblem(err error) Problem {
 			return d.problem(d.split(fill(e.key)), fill(e.message), fill(e.remedy))
 		}
 	}
-	remedy := "see the Compose specification: https://github.com/compose-spec/compose-spec/blob/main/spec.md"
 	for _, word := range strings.Fields(text) {
-		path := d.split(strings.Trim(word, ":\"'"))
+		// Of an item the loader says only that it is one.
+		key, _, _ := strings.Cut(strings.Trim(word, ":\"'"), ".[]")
+		path := d.split(key)
 		if len(path) > 1 && d.where(path[:1]) != (position{}) {
 			_, rest, _ := strings.Cut(text, word)
-			return d.problem(path, cmpOr(strings.TrimSpace(strings.TrimLeft(rest, ": ")), "not as Compose wants it"), remedy)
+			message, remedy := sentence(cmpOr(strings.TrimSpace(strings.TrimLeft(rest, ": ")), "not as Compose wants it"))
+			return d.problem(path, message, remedy)
 		}
 	}
 	if m := regexp.MustCompile(`service "?([A-Za-z0-9._-]+)"?`).FindStringSubmatch(text); m != nil {
-		return d.problem([]string{"services", m[1]}, text, remedy)
+		return d.problem([]string{"services", m[1]}, text, composeHint)
 	}
-	return Problem{File: d.file, Message: text, Remedy: remedy}
+	if m := regexp.MustCompile(`^invalid (?:containerPort|hostPort|IP address|proto|spec|port format|start port '[^']*'): (.+?)(?:: [a-z ]+)?$`).FindStringSubmatch(text); m != nil {
+		if path := d.holding(m[1]); path != nil {
+			return d.problem(path, fmt.Sprintf("%s is not as Compose wants it (%s)", m[1], strings.SplitN(text, ":", 2)[0]), "write HOST:CONTAINER ports from 1 to 65535, and volumes as NAME:PATH")
+		}
+	}
+	return Problem{File: d.file, Message: text, Remedy: composeHint}
+}
+
+// holding finds the port or volume that has a text in it.
+func (d *document) holding(text string) []string {
+	var found []string
+	d.scalars(func(path []string, n *yaml.Node) {
+		if found == nil && len(path) > 3 && path[0] == "services" && slices.Contains([]string{"ports", "volumes"}, path[2]) && strings.Contains(n.Value, text) {
+			found = path
+		}
+	})
+	return found
+}
+
+// bracketed makes a path of services[web].ports[0].
+func bracketed(key string) []string {
+	var path []string
+	for _, m := range regexp.MustCompile(`\[([^\]]*)\]|([^.\[\]]+)`).FindAllStringSubmatch(key, -1) {
+		path = append(path, m[1]+m[2])
+	}
+	return path
+}
+
+// sentence says what the loader means by an error of the language that it is written in.
+func sentence(text string) (message, remedy string) {
+	text = strings.TrimPrefix(text, "failed to cast to expected type: ")
+	for _, s := range []struct{ pattern, message, remedy string }{
+		{`^strconv\.\w+: parsing (".*"): value out of range$`, "$1 is too large a number", "write a smaller one"},
+		{`^strconv\.\w+: parsing (".*"): .*$`, "$1 is no number", "write a number without a unit"},
+		{`^invalid boolean: (.*)$`, "$1 is neither true nor false", "write true or false"},
+		{`^invalid (?:size|suffix): '(.*)'$`, "$1 is no size", "write a number with a unit, as in 512m"},
+		{`^time: .* (?:in )?duration "?([^"]*)"?$`, "$1 is no duration", "write a number with a unit, as in 30s"},
+		{`^invalid additional host, missing IP: (.*)$`, "$1 has no address", "write NAME=ADDRESS, as in api=192.0.2.1"},
+		{`^(must be a string)$`, "$1", "put it in quotes, and give a time its unit, as in 30s"},
+	} {
+		pattern := regexp.MustCompile(s.pattern)
+		if m := pattern.FindStringSubmatchIndex(text); m != nil {
+			return string(pattern.ExpandString(nil, s.message, text, m)), s.remedy
+		}
+	}
+	return text, composeHint
 }
 
 // split makes a path of a dotted key, where names that have dots themselves are found among what is written.

@@ -123,7 +123,7 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 		err = nil // said of the one service that counts
 	}
 	if err = r.check(err); err != nil {
-		return nil, nil, Problems{doc.loaderProblem(err)}
+		return nil, nil, doc.loaderProblems(err)
 	}
 	return doc, config, nil
 }
@@ -159,7 +159,7 @@ func (r *reader) model(ctx context.Context, ins ...input) (*document, map[string
 	}
 	model, err := r.load(ctx, details, func(*loader.Options) {})
 	if err != nil {
-		return nil, nil, Problems{all.loaderProblem(err)}
+		return nil, nil, all.loaderProblems(err)
 	}
 	return all, model, nil
 }

@@ -73,7 +73,16 @@ func parse(file string, content []byte) (*document, error) {
 }
 
 func syntaxProblem(file string, err error) Problem {
-	p := Problem{File: file, Message: "not YAML: " + strings.TrimPrefix(strings.Split(err.Error(), "\n")[0], "yaml: "),
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) > 1 && strings.HasSuffix(lines[0], ":") {
+		lines = lines[1:] // the first is only a title
+	}
+	text := strings.TrimSpace(lines[0])
+	if m := regexp.MustCompile(`^line (\d+): mapping key "(.*)" already defined at line (\d+)$`).FindStringSubmatch(text); m != nil {
+		line, _ := strconv.Atoi(m[1])
+		return Problem{File: file, Line: line, Column: 1, Message: fmt.Sprintf("the key %s is written twice, here and at line %s", m[2], m[3]), Remedy: "keep one of the two"}
+	}
+	p := Problem{File: file, Message: "not YAML: " + strings.TrimPrefix(text, "yaml: "),
 		Remedy: "correct the syntax at this place: two spaces per level, no tabs, quotes around text with : or #"}
 	// The parser gives the line only in its text.
 	if m := regexp.MustCompile(`line (\d+)(?:, column (\d+))?`).FindStringSubmatch(err.Error()); m != nil {
