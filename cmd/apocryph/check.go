@@ -155,11 +155,7 @@ func healthText(h *manifestv1.Health) string {
 		return ""
 	}
 	span := func(ms uint64) time.Duration { return time.Duration(ms) * time.Millisecond }
-	text := fmt.Sprintf("%s, every %s, at most %s each, %d tries", strings.Join(h.Command, " "), span(h.IntervalMs), span(h.TimeoutMs), h.Retries)
-	if h.StartPeriodMs > 0 {
-		text += fmt.Sprintf(", after %s", span(h.StartPeriodMs))
-	}
-	return text
+	return fmt.Sprintf("%s, every second until it passes, then every %s, at most %s each, %d tries", strings.Join(h.Command, " "), span(h.IntervalMs), span(h.TimeoutMs), h.Retries)
 }
 
 func bytesText(n uint64) string { return units.BytesSize(float64(n)) }

@@ -73,7 +73,7 @@ type File struct {
 
 // Load reads and checks an app file. What is wrong with the file comes back as Problems, that an override can't be read as another error.
 func Load(ctx context.Context, src Source) (*File, error) {
-	r := &reader{src: src, bases: map[string]*base{}}
+	r := &reader{src: src, bases: map[string]*base{}, later: map[string]Problems{}}
 	f := &File{}
 	model, err := f.load(ctx, r)
 	if err != nil {
@@ -123,6 +123,10 @@ func (d *document) unsetVariables(env map[string]string, below []string) Problem
 		at := func(message, remedy string) {
 			p := d.problem(path, message, remedy)
 			p.Line, p.Column = n.Line, n.Column
+			if len(below) == 0 && len(path) > 1 && path[0] == "services" && d.idle[path[1]] {
+				d.later[path[1]] = append(d.later[path[1]], p)
+				return
+			}
 			found = append(found, p)
 		}
 		text, err := template.SubstituteWithOptions(n.Value, lookup, template.WithoutLogging)
@@ -205,15 +209,20 @@ func (f *File) load(ctx context.Context, r *reader) (map[string]any, error) {
 	}
 	f.doc, f.Name = doc, r.name
 	details := types.ConfigDetails{WorkingDir: src.Dir, Environment: types.Mapping(maps.Clone(src.Env))}
-	profiles := func(o *loader.Options) {
-		o.Profiles = append(slices.Clip(src.Profiles), strings.FieldsFunc(src.Env["COMPOSE_PROFILES"], func(c rune) bool { return c == ',' || c == ' ' })...)
-	}
+	profiles := func(o *loader.Options) { o.Profiles = src.profiles() }
 	// A copy, because the loader moves extensions elsewhere in the maps that it is given.
 	given := deepClone(model).(map[string]any)
 	declareDefault(given)
 	f.project, err = loader.ModelToProject(given, loader.ToOptions(&details, []func(*loader.Options){r.options, profiles}), details)
 	if err != nil {
 		return nil, doc.loaderProblems(err)
+	}
+	var late Problems
+	for _, name := range f.serviceNames() {
+		late = append(late, r.later[name]...)
+	}
+	if len(late) > 0 {
+		return nil, sortProblems(late)
 	}
 	// The loader does not want to see it, the table has a word about it.
 	if _, there := doc.at["version"]; there {

@@ -207,6 +207,7 @@ func TestProblems(t *testing.T) {
 		"a port in words":                            {service("ports: ['80:80', 'a:b']"), "compose.yaml:4:22: services.web.ports.1: b is not as Compose wants it"},
 		"a mode in words":                            {service("secrets: [{source: x, mode: rw}]") + "secrets: {x: {environment: SET}}", "compose.yaml:4:27: services.web.secrets.0.mode: \"rw\" is no number"},
 		"an unset variable":                          {service("command: run ${MISSING}"), "compose.yaml:4:14: services.web.command: variable MISSING is not set"},
+		"an unset variable of a profile":             {service("profiles: [dev]\n    command: $MISSING") + "  dev: {extends: web, profiles: []}\n", "compose.yaml:5:14: services.web.command: variable MISSING is not set"},
 		"a required variable":                        {service("command: ${MISSING:?say it}"), "compose.yaml:4:14: services.web.command: required variable MISSING is missing a value: say it"},
 		"a malformed variable":                       {service("command: ${"), "compose.yaml:4:14: services.web.command: a variable is written wrongly"},
 		"no image":                                   {"services: {web: {command: x}}", "compose.yaml:1:12: services.web: "},
@@ -258,6 +259,19 @@ func TestProblems(t *testing.T) {
 				t.Error("there is no remedy")
 			}
 		})
+	}
+}
+
+// What no profile selects needs no variables, unless another file has it run.
+func TestVariablesOfProfiles(t *testing.T) {
+	src := tree("services:\n  web: {image: a}\n  dev: {image: a, profiles: [dev], command: '$MISSING ${TOO:?say it}'}\n", map[string]string{"more.yaml": "services: {dev: {profiles: [other]}}"})
+	if _, err := appfile.Load(t.Context(), src); err != nil {
+		t.Error(err)
+	}
+	src.Overrides, src.Profiles = []string{"more.yaml"}, []string{"other"}
+	_, err := appfile.Load(t.Context(), src)
+	if err == nil || !strings.Contains(err.Error(), "compose.yaml:3:45: services.dev.command: required variable TOO is missing a value: say it") {
+		t.Errorf("with the profile: %v", err)
 	}
 }
 

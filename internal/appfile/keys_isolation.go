@@ -16,7 +16,7 @@ func isolationRules() []Rule {
 	return []Rule{
 		{Key: "services.*.privileged", Verdict: Refused, Why: "containers have no rights over the machine", Remedy: remedy},
 		{Key: "services.*.cap_add", Verdict: Accepted, Why: "the container has it already", When: "anything but CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, NET_BIND_SERVICE, SETGID and SETUID", Refuses: anyItem(isForeignCapability), Remedy: "remove it, and run a program that needs no more than an ordinary user can do"},
-		{Key: "services.*.cap_drop", Verdict: Accepted, Why: "all capabilities but a short list are dropped from every container"},
+		{Key: "services.*.cap_drop", Verdict: Accepted, Why: "every container has CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, NET_BIND_SERVICE, SETGID and SETUID, and nothing else"},
 		{Key: "services.*.security_opt", Verdict: Accepted, Why: "privileges can't be gained, and the runtime's default seccomp profile is on", When: "anything but no-new-privileges",
 			Refuses: anyItem(isUnsafeOption), Remedy: remedy},
 		{Key: "services.*.devices", Verdict: Refused, Why: "the machine's devices are not given out", Remedy: remedy},

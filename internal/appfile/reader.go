@@ -40,6 +40,8 @@ type reader struct {
 	budget
 	// bases are files that services are extended from, by path.
 	bases map[string]*base
+	// later is what is wrong with services only if a profile selects them.
+	later map[string]Problems
 }
 
 // input is one file that is read as a Compose file.
@@ -102,7 +104,11 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 	}
 	problems := doc.unknownKeys()
 	if unset {
+		doc.findIdle(r.src.profiles())
 		problems = append(problems, doc.unsetVariables(in.env, nil)...)
+		for name, ps := range doc.later {
+			r.later[name] = append(r.later[name], ps...)
+		}
 	}
 	if len(problems) > 0 {
 		return nil, nil, sortProblems(problems)
@@ -116,7 +122,12 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 	config, err = interpolation.Interpolate(config, interpolation.Options{
 		LookupValue: r.lookup(func(k string) (string, bool) { v, ok := in.env[k]; return v, ok }),
 		Substitute: func(text string, vars template.Mapping) (string, error) {
-			return template.SubstituteWithOptions(text, vars, template.WithoutLogging)
+			text, err := template.SubstituteWithOptions(text, vars, template.WithoutLogging)
+			var missing *template.MissingRequiredError
+			if errors.As(err, &missing) {
+				return "", nil // said before, unless nothing comes of the service
+			}
+			return text, err
 		},
 	})
 	if !unset {

@@ -35,6 +35,9 @@ type document struct {
 	at   map[string]position
 	// nodes is its size with aliases expanded.
 	nodes int
+	// idle are services that by this file no profile selects, and later is what would be wrong with them if another did.
+	idle  map[string]bool
+	later map[string]Problems
 }
 
 // parse reads one YAML document and indexes positions. Nothing of its size grows with what aliases stand for beyond maxNodes.
