@@ -103,7 +103,6 @@ func (o *observed) preceded(obj client.Object) bool {
 	return slices.ContainsFunc(o.pods, func(p corev1.Pod) bool {
 		maker := p.Labels[batchv1.JobNameLabel]
 		foreign := maker != "" && (!isJob || maker != obj.GetName()) || maker == "" && isJob
-		over := p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
-		return p.Labels[v1alpha1.LabelService] == service && foreign && !over
+		return p.Labels[v1alpha1.LabelService] == service && foreign && !over(&p)
 	})
 }

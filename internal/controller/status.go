@@ -72,8 +72,11 @@ func (o *observed) stopped() bool {
 
 // spent pods have ended and their time is written down: evicted ones, say, which stay to be looked at until the namespace goes.
 func spent(p *corev1.Pod) bool {
-	over := p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
-	return over && !slices.Contains(p.Finalizers, v1alpha1.FinalizerMeter)
+	return over(p) && !slices.Contains(p.Finalizers, v1alpha1.FinalizerMeter)
+}
+
+func over(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }
 
 // rolledOut reports whether every pod is of the newest template.
