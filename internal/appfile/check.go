@@ -68,7 +68,11 @@ func (d *document) unknownKeys() Problems {
 				case known:
 					walk(next, value, below)
 				case isMapOnly(t) && !strings.HasPrefix(key.Value, "x-"):
-					found = append(found, d.problem(next, "Compose has no such key", suggest(key.Value, t)))
+					remedy := suggest(key.Value, t)
+					if len(path) == 0 && looksLikeService(value) {
+						remedy = "put it below services:"
+					}
+					found = append(found, d.problem(next, "Compose has no such key", remedy))
 				}
 			}
 		default: // a scalar has no keys
@@ -85,9 +89,13 @@ func isMapOnly(t keyTree) bool {
 }
 
 func suggest(key string, t keyTree) string {
-	best, least := "", len(key)/2+1
+	best, least := "", len(key)/3+1
 	for _, k := range slices.Sorted(maps.Keys(t)) {
-		if d := distance(strings.ToLower(key), k); d < least && k != "*" && k != "[]" {
+		d := distance(strings.ToLower(key), k)
+		if d == 2 && sorted(strings.ToLower(key)) == sorted(k) {
+			d = 1 // two letters changed places
+		}
+		if d < least && k != "*" && k != "[]" {
 			best, least = k, d
 		}
 	}
@@ -95,6 +103,23 @@ func suggest(key string, t keyTree) string {
 		return "remove it, or begin its name with x- to have it ignored"
 	}
 	return fmt.Sprintf("did you mean %s?", best)
+}
+
+func sorted(s string) string {
+	letters := []byte(s)
+	slices.Sort(letters)
+	return string(letters)
+}
+
+// looksLikeService reports whether something at the top is what the first version of Compose files had there.
+func looksLikeService(n *yaml.Node) bool {
+	n = resolve(n)
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if k := n.Content[i].Value; k == "image" || k == "build" {
+			return true
+		}
+	}
+	return false
 }
 
 // distance is the number of letters to insert, delete or replace.
@@ -162,7 +187,7 @@ func (c *checker) walk(at step, value any) {
 			c.problems = append(c.problems, c.doc.problem(at.path, "not supported: "+r.Why, r.Remedy))
 			return
 		case r.Refuses != nil && r.Refuses(value):
-			c.problems = append(c.problems, c.doc.problem(at.path, "not supported: "+r.When, r.Remedy))
+			c.problems = append(c.problems, c.doc.problem(at.path, r.refusal(value), r.Remedy))
 			return
 		case r.Verdict == Accepted && isSet(value) && at.noted != r.Why && !c.doc.isImplied(at.path):
 			where := c.doc.where(at.path)
@@ -187,6 +212,37 @@ func (c *checker) walk(at step, value any) {
 			c.walk(step{append(slices.Clip(at.path), strconv.Itoa(i)), at.pattern + ".[]", at.noted}, item)
 		}
 	}
+}
+
+// refusal says what of a value is refused.
+func (r Rule) refusal(value any) string {
+	var bad []string
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			if r.Refuses([]any{item}) {
+				bad = append(bad, fmt.Sprintf("%.100v", item))
+			}
+		}
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			bad = append(bad, fmt.Sprintf("%s %.100v", k, v[k]))
+		}
+	default:
+		bad = []string{fmt.Sprintf("%.100v", value)}
+	}
+	verb := "is"
+	if len(bad) > 1 {
+		verb = "are"
+	}
+	text := fmt.Sprintf("not supported: %s %s refused", strings.Join(bad, " and "), verb)
+	if only, ok := strings.CutPrefix(r.When, "anything but "); ok {
+		return text + ", as is anything but " + only
+	}
+	if most, ok := strings.CutPrefix(r.When, "more than "); ok {
+		return text + ", at most " + most + " is given"
+	}
+	return text
 }
 
 // has reports whether a rule is about the pattern or something below it.

@@ -53,7 +53,7 @@ func (e envFile) unset(vars map[string]string, get func(string) (string, bool)) 
 				continue
 			}
 			name, value = m[1], m[2]
-			if value != "" && strings.Contains(`"'`, value[:1]) {
+			if strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'") {
 				quote, value = value[:1], value[1:]
 			} else {
 				value, _, _ = strings.Cut(value, " #")

@@ -101,6 +101,13 @@ func TestRemedies(t *testing.T) {
 		"data below /etc":              {service("volumes: ['./etc:/etc/web/data']"), map[string]string{"etc/web.db": "x"}, "add :ro if it only reads them; else mount a volume named dir-etc: what is in the directory stays here"},
 		"a proxy's view of containers": {"services: {p: {image: 'traefik:v3', volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']}}", nil, "remove the proxy: http comes in by itself"},
 		"a view of the machine":        {service("volumes: ['/proc:/host/proc:ro']"), nil, "remove the service: it watches the machine"},
+		"an empty tag":                 {"services: {web: {image: 'nginx:'}}", nil, "compose.yaml:1:18: services.web.image: the tag of nginx: is empty"},
+		"an image in capitals":         {"services: {web: {image: 'Team/Web:V1'}}", nil, "write team/web:V1"},
+		"an image that is none":        {"services: {web: {image: 'a b'}}", nil, "\"a b\" is no image's name"},
+		"a file of the first kind":     {"web: {image: a}", nil, "compose.yaml:1:1: web: Compose has no such key → put it below services:"},
+		"a key of other letters":       {service("prots: [80]"), nil, "did you mean ports?"},
+		"a key like no other":          {service("memory: 5"), nil, "remove it, or begin its name with x-"},
+		"services of profiles":         {service("profiles: [dev]"), nil, "all have profiles, and none is on → name one: --profile dev"},
 		"the usual port of two":        {service("ports: [9000, 80]"), nil, "x-apocryph: {http: {service: web, port: 80}}"},
 	}
 	for name, c := range cases {

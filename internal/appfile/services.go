@@ -56,7 +56,7 @@ func (c *serviceCheck) problem(message, remedy string, below ...string) {
 func (f *File) checkServices() Problems {
 	var found Problems
 	if len(f.project.Services) == 0 {
-		return Problems{f.doc.problem([]string{"services"}, "there is no service to run", "write at least one service with an image, and without profiles")}
+		return Problems{f.nothingRuns()}
 	}
 	h, httpProblems := f.httpOf()
 	found = append(found, f.nameNetworks()...)
@@ -71,6 +71,15 @@ func (f *File) checkServices() Problems {
 		f.tellPorts(h)
 	}
 	return found
+}
+
+func (f *File) nothingRuns() Problem {
+	for _, name := range slices.Sorted(maps.Keys(f.project.DisabledServices)) {
+		for _, profile := range f.project.DisabledServices[name].Profiles {
+			return f.doc.problem([]string{"services"}, "there is no service to run: all have profiles, and none is on", "name one: --profile "+profile)
+		}
+	}
+	return f.doc.problem([]string{"services"}, "there is no service to run", "write at least one service with an image, and without profiles")
 }
 
 func (f *File) serviceNames() []string { return slices.Sorted(maps.Keys(f.project.Services)) }
@@ -110,6 +119,7 @@ func (c *serviceCheck) build(img *Image) *manifestv1.Service {
 	case s.Image == "":
 		c.problem("the service has no image", "write image: NAME")
 	}
+	c.checkImage(s.Image)
 	st := c.f.storage[c.name]
 	m := &manifestv1.Service{
 		Name: c.f.label(c.name), Image: s.Image, WorkingDir: s.WorkingDir, ReadOnly: s.ReadOnly,
@@ -126,6 +136,22 @@ func (c *serviceCheck) build(img *Image) *manifestv1.Service {
 		c.problem("the path is not absolute", "begin it with /", "working_dir")
 	}
 	return m
+}
+
+// checkImage refuses what no registry can have, which would be found out only when it is asked.
+func (c *serviceCheck) checkImage(name string) {
+	const part = `[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`
+	isImage := regexp.MustCompile(`^(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?` + part + `(?:/` + part + `)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`).MatchString
+	base, _, _ := strings.Cut(name, ":")
+	switch {
+	case name == "" || isImage(name):
+	case strings.HasSuffix(name, ":"):
+		c.problem(fmt.Sprintf("the tag of %s is empty", name), "write one after the colon, or remove the colon", "image")
+	case isImage(strings.ToLower(name)):
+		c.problem(fmt.Sprintf("%s is no image's name, which has no capitals", name), "write "+strings.Replace(name, base, strings.ToLower(base), 1), "image")
+	default:
+		c.problem(fmt.Sprintf("%.200q is no image's name", name), "write NAME:TAG, as in nginx:1.29", "image")
+	}
 }
 
 func (c *serviceCheck) env() []*manifestv1.Env {
