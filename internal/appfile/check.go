@@ -221,15 +221,15 @@ func (r Rule) refusal(value any) string {
 	case []any:
 		for _, item := range v {
 			if r.Refuses([]any{item}) {
-				bad = append(bad, fmt.Sprintf("%.100v", item))
+				bad = append(bad, short(item))
 			}
 		}
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			bad = append(bad, fmt.Sprintf("%s %.100v", k, v[k]))
+			bad = append(bad, k+" "+short(v[k]))
 		}
 	default:
-		bad = []string{fmt.Sprintf("%.100v", value)}
+		bad = []string{short(value)}
 	}
 	verb := "is"
 	if len(bad) > 1 {
@@ -244,6 +244,8 @@ func (r Rule) refusal(value any) string {
 	}
 	return text
 }
+
+func short(v any) string { return fmt.Sprintf("%.100s", fmt.Sprint(v)) }
 
 // has reports whether a rule is about the pattern or something below it.
 func (b ruleBook) has(pattern string) bool {
