@@ -111,7 +111,7 @@ func (v *checkView) write(out io.Writer) error {
 	if v.Plan != nil {
 		v.Plan.lines(line)
 	}
-	for _, n := range v.Notes {
+	for _, n := range appfile.NotesForPeople(v.Notes) {
 		line("note", "%s", n)
 	}
 	if v.Plan != nil && v.Plan.unstated() != "" {

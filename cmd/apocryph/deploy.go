@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/apocryph/apocryph/internal/appfile"
 	"github.com/apocryph/apocryph/internal/oci"
 	"github.com/apocryph/apocryph/internal/publisher"
 )
@@ -38,7 +39,7 @@ func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publish
 	if err != nil {
 		return err
 	}
-	for _, n := range file.Notes {
+	for _, n := range appfile.NotesForPeople(file.Notes) {
 		con.Note("note      %s", n)
 	}
 	given := c.Deposit != "" || c.For != 0

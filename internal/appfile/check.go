@@ -191,7 +191,7 @@ func (c *checker) walk(at step, value any) {
 			return
 		case r.Verdict == Accepted && isSet(value) && at.noted != r.Why && !c.doc.isImplied(at.path):
 			where := c.doc.where(at.path)
-			c.notes = append(c.notes, Note{File: cmpOr(where.file, c.doc.file), Line: where.line, Key: strings.Join(at.path, "."), Message: "no effect: " + r.Why})
+			c.notes = append(c.notes, Note{File: cmpOr(where.file, c.doc.file), Line: where.line, Key: strings.Join(at.path, "."), Message: noEffect + r.Why, Usual: r.Usual != nil && r.Usual(value)})
 			at.noted = r.Why
 		}
 	}

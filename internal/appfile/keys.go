@@ -27,6 +27,8 @@ type Rule struct {
 	// Refuses, where set, picks the values of an otherwise honoured or accepted key that are refused; When describes them.
 	Refuses func(value any) bool
 	When    string
+	// Usual, where set, picks the values of an accepted key that ask for what is done anyway.
+	Usual func(value any) bool
 }
 
 // Rules is the table of all keys, the single source for the check and for docs/guide/compose.md.
@@ -40,7 +42,7 @@ func Rules() []Rule {
 
 func fileRules() []Rule {
 	return []Rule{
-		{Key: "version", Verdict: Accepted, Why: "the Compose specification no longer uses it"},
+		{Key: "version", Verdict: Accepted, Usual: isSet, Why: "the Compose specification no longer uses it"},
 		{Key: "name", Verdict: Honoured, Why: "the app's name, unless --name is given"},
 		{Key: "include", Verdict: Honoured, Why: "the files named are read and merged, with their own directories and env files; this file wins"},
 		{Key: "services", Verdict: Honoured, Why: "each is one container that the others reach by the service's name"},
@@ -108,9 +110,9 @@ func serviceRules() []Rule {
 		{Key: "services.*.profiles", Verdict: Honoured, Why: "services with profiles run when one is named by --profile or COMPOSE_PROFILES"},
 		{Key: "services.*.extends", Verdict: Honoured, Why: "of a service in the same file or another"},
 		{Key: "services.*.extends.file", Verdict: Honoured, Why: "read here; paths in it mean its own directory"},
-		{Key: "services.*.platform", Verdict: Accepted, Why: "linux/amd64 is what providers run", When: "anything but linux/amd64",
+		{Key: "services.*.platform", Verdict: Accepted, Usual: isSet, Why: "linux/amd64 is what providers run", When: "anything but linux/amd64",
 			Refuses: isNot("linux/amd64", "linux", "linux/x86_64"), Remedy: "use an image for linux/amd64"},
-		{Key: "services.*.pull_policy", Verdict: Accepted, Why: "images are pinned by digest"},
+		{Key: "services.*.pull_policy", Verdict: Accepted, Usual: isSet, Why: "images are pinned by digest"},
 		{Key: "services.*.pull_refresh_after", Verdict: Accepted, Why: "images are pinned by digest"},
 		{Key: "services.*.container_name", Verdict: Honoured, Why: "others reach the service by it too, where one of them, or a file that is mounted, says it"},
 		{Key: "services.*.hostname", Verdict: Honoured, Why: "what the service calls itself; a name with dots or underscores has no effect"},
@@ -120,8 +122,8 @@ func serviceRules() []Rule {
 		{Key: "services.*.annotations", Verdict: Accepted, Why: "nothing reads them at the provider"},
 		{Key: "services.*.logging", Verdict: Accepted, Why: "logs are read with apocryph logs"},
 		{Key: "services.*.attach", Verdict: Accepted, Why: "logs are read with apocryph logs"},
-		{Key: "services.*.tty", Verdict: Accepted, Why: "there is no terminal"},
-		{Key: "services.*.stdin_open", Verdict: Accepted, Why: "standard input is empty"},
+		{Key: "services.*.tty", Verdict: Accepted, Usual: isSet, Why: "there is no terminal"},
+		{Key: "services.*.stdin_open", Verdict: Accepted, Usual: isSet, Why: "standard input is empty"},
 		{Key: "services.*.init", Verdict: Honoured, Why: "orphaned processes are reaped"},
 		{Key: "services.*.develop", Verdict: Accepted, Why: "it is for development"},
 		{Key: "services.*.links", Verdict: Honoured, Why: "the alias becomes a name of the other service"},

@@ -22,7 +22,7 @@ func isolationRules() []Rule {
 		{Key: "services.*.devices", Verdict: Refused, Why: "the machine's devices are not given out", Remedy: remedy},
 		{Key: "services.*.device_cgroup_rules", Verdict: Refused, Why: "the machine's devices are not given out", Remedy: remedy},
 		{Key: "services.*.gpus", Verdict: Refused, Why: "GPUs can't be rented yet", Remedy: "remove it"},
-		{Key: "services.*.network_mode", Verdict: Accepted, Why: "every app has its own network", When: "anything but bridge or default", Refuses: isNot("bridge", "default"),
+		{Key: "services.*.network_mode", Verdict: Accepted, Usual: isSet, Why: "every app has its own network", When: "anything but bridge or default", Refuses: isNot("bridge", "default"),
 			Remedy: "remove it: services reach each other by name, and the internet"},
 		{Key: "services.*.pid", Verdict: Refused, Why: "process namespaces are not shared", Remedy: default_},
 		{Key: "services.*.ipc", Verdict: Accepted, Why: "each service has its own IPC namespace", When: "anything but private or none", Refuses: isNot("private", "none"), Remedy: default_},
@@ -97,7 +97,7 @@ func deployRules() []Rule {
 func volumeRules() []Rule {
 	return []Rule{
 		{Key: "volumes.*.name", Verdict: Accepted, Why: "volumes belong to the app and are named within it"},
-		{Key: "volumes.*.driver", Verdict: Accepted, Why: "the provider chooses the driver", When: "anything but local", Refuses: isNot("local"), Remedy: "remove it"},
+		{Key: "volumes.*.driver", Verdict: Accepted, Usual: isSet, Why: "the provider chooses the driver", When: "anything but local", Refuses: isNot("local"), Remedy: "remove it"},
 		{Key: "volumes.*.driver_opts", Verdict: Refused, Why: "what they name is on another machine", Remedy: "remove it: a new volume is made"},
 		{Key: "volumes.*.external", Verdict: Accepted, Why: "a new volume is made: nothing of the one on this machine is sent"},
 		{Key: "volumes.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
@@ -117,7 +117,7 @@ func networkRules() []Rule {
 		{Key: "networks.*.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
 		{Key: "networks.*.ipam", Verdict: Accepted, Why: given},
 		{Key: "networks.*.driver_opts", Verdict: Accepted, Why: "the provider's network has none"},
-		{Key: "networks.*.driver", Verdict: Accepted, Why: "the provider chooses the driver", When: "host, none, macvlan or ipvlan", Refuses: isOneOf("host", "none", "macvlan", "ipvlan"), Remedy: "remove it"},
+		{Key: "networks.*.driver", Verdict: Accepted, Usual: isOneOf("bridge"), Why: "the provider chooses the driver", When: "host, none, macvlan or ipvlan", Refuses: isOneOf("host", "none", "macvlan", "ipvlan"), Remedy: "remove it"},
 		{Key: "services.*.networks", Verdict: Honoured, Why: "the networks that the service is on"},
 		{Key: "services.*.networks.*.aliases", Verdict: Honoured, Why: "further names of the service, on all its networks"},
 		{Key: "services.*.networks.*.use_service_name_alias", Verdict: Accepted, Why: "a service always has its own name"},

@@ -164,3 +164,23 @@ func TestReservationsOfMemory(t *testing.T) {
 		t.Errorf("stated: %v", got)
 	}
 }
+
+// People are told once what many keys have in common, and nothing of what is done anyway.
+func TestNotesForPeople(t *testing.T) {
+	f, err := appfile.Load(t.Context(), source("version: '3'\nservices:\n  web: {image: a, platform: linux/amd64, labels: {a: b}, tty: true, logging: {driver: none}, ports: [80]}\n  db: {image: b, labels: [c], pull_policy: always}\nnetworks: {default: {driver: bridge}}\nvolumes: {v: {driver: local}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := appfile.NotesForPeople(f.Notes)
+	want := []string{
+		"compose.yaml:3: services.web.logging: no effect: logs are read with apocryph logs",
+		"no effect, 2 keys: services.web.labels, services.db.labels: nothing reads them at the provider",
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if len(f.Notes) < 8 {
+		t.Errorf("all notes: %v", f.Notes)
+	}
+}

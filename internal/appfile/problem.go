@@ -56,6 +56,8 @@ type Note struct {
 	// Key is the dotted path.
 	Key     string `json:"key"`
 	Message string `json:"message"`
+	// Usual says that the key asks for what is done anyway: people need not be told.
+	Usual bool `json:"usual,omitempty"`
 }
 
 // String is "file:line: key: message".
@@ -77,3 +79,29 @@ func sortNotes(ns []Note) []Note {
 	slices.SortStableFunc(ns, func(a, b Note) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key)) })
 	return slices.Compact(ns)
 }
+
+// NotesForPeople are notes as lines to show: without those that people need not be told, and what has no effect for the same reason at
+// several places is one line.
+func NotesForPeople(ns []Note) []string {
+	var lines []string
+	keys := map[string][]string{}
+	for _, n := range ns {
+		if strings.HasPrefix(n.Message, noEffect) && !n.Usual {
+			keys[n.Message] = append(keys[n.Message], n.Key)
+		}
+	}
+	told := map[string]bool{}
+	for _, n := range ns {
+		switch same := keys[n.Message]; {
+		case n.Usual || told[n.Message]:
+		case len(same) > 1:
+			told[n.Message] = true
+			lines = append(lines, fmt.Sprintf("%s, %d keys: %s: %s", strings.TrimSuffix(noEffect, ": "), len(same), strings.Join(same, ", "), strings.TrimPrefix(n.Message, noEffect)))
+		default:
+			lines = append(lines, n.String())
+		}
+	}
+	return lines
+}
+
+const noEffect = "no effect: "
