@@ -197,6 +197,7 @@ func TestProblems(t *testing.T) {
 		"an unknown x-apocryph key":                  {service("x-apocryph: {size: 1g}"), "compose.yaml:4:18: services.web.x-apocryph.size: Compose has no such key"},
 		"a wrong type":                               {service("ports: 80"), "compose.yaml:4:5: services.web.ports: must be a"},
 		"a wrong scalar type":                        {service("read_only: maybe"), "compose.yaml:4:5: services.web.read_only: "},
+		"services as a list":                         {"services: [a]", "compose.yaml:1:1: services: must be a mapping"},
 		"a key that is written twice":                {service("image: b"), "compose.yaml:4:1: the key image is written twice, here and at line 3"},
 		"a size in words":                            {service("mem_limit: lots"), "compose.yaml:4:5: services.web.mem_limit: lots is no size"},
 		"a time in words":                            {service("healthcheck: {test: [CMD, a], interval: soon}"), "compose.yaml:4:35: services.web.healthcheck.interval: soon is no duration"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/template"
 )
 
 // envFile is a file of lines NAME=value.
@@ -39,7 +40,6 @@ func (e envFile) readInto(vars map[string]string, get func(string) (string, bool
 func (e envFile) unset(vars map[string]string, get func(string) (string, bool)) Problems {
 	var found Problems
 	assignment := regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z0-9_.\[\]-]+)\s*[=:]\s*(.*)$`)
-	use := regexp.MustCompile(`\\.|\$\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 	known := maps.Clone(vars)
 	if known == nil {
 		known = map[string]string{}
@@ -60,10 +60,16 @@ func (e envFile) unset(vars map[string]string, get func(string) (string, bool)) 
 			}
 		}
 		value, closed := untilQuote(value, quote)
-		for _, m := range use.FindAllStringSubmatch(value, -1) {
-			missing := m[1] + m[2]
-			_, here := known[missing]
-			if _, set := get(missing); quote != "'" && missing != "" && !here && !set {
+		if quote == `"` {
+			value = strings.ReplaceAll(value, `\$`, "$$")
+		}
+		if quote != "'" {
+			for _, missing := range missingIn(value, func(name string) (string, bool) {
+				if v, ok := known[name]; ok {
+					return v, true
+				}
+				return get(name)
+			}) {
 				found = append(found, Problem{
 					File: e.name, Line: n + 1, Column: 1, Key: name, Message: fmt.Sprintf("variable %s is not set", missing),
 					Remedy: "quote the value with '…' or write $$ if it has a dollar sign, or else set " + missing,
@@ -71,10 +77,35 @@ func (e envFile) unset(vars map[string]string, get func(string) (string, bool)) 
 			}
 		}
 		if quote == "" || closed {
-			known[name], quote = "", ""
+			known[name], quote = "x", "" // what it is does not matter
 		}
 	}
 	return found
+}
+
+// missingIn are the variables without a value that a text would have something of.
+func missingIn(text string, get func(string) (string, bool)) []string {
+	const mark = "\x01"
+	asked := text
+	text, err := template.SubstituteWithOptions(strings.ReplaceAll(text, mark, ""), func(name string) (string, bool) {
+		switch v, ok := get(name); {
+		case !ok:
+			return mark + name + mark, false
+		case v == "":
+			return "", true
+		}
+		return "x", true
+	}, template.WithoutLogging)
+	if err != nil {
+		return nil // reading it says so
+	}
+	var names []string
+	for i, part := range strings.Split(text, mark) {
+		if i%2 == 1 && !strings.Contains(asked, "${"+part+"+") && !strings.Contains(asked, "${"+part+":+") {
+			names = append(names, part)
+		}
+	}
+	return names
 }
 
 // untilQuote is what a line has before the quote that ends a value, and whether there is one.

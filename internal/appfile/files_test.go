@@ -58,6 +58,7 @@ func TestProblemsOfSeveralFiles(t *testing.T) {
 		"a refused key in an included file":             {"include: [a/b.yaml]\n", map[string]string{"a/b.yaml": service("privileged: true")}, "a/b.yaml:4:5: services.web.privileged: not supported"},
 		"a variable in an included file":                {"include: [a.yaml]\n", map[string]string{"a.yaml": service("command: $NOPE")}, "a.yaml:4:14: services.web.command: variable NOPE is not set"},
 		"a dollar sign in an env file":                  {service("env_file: [a.env]"), map[string]string{"a.env": "A=1\n# $C\nB=$A${X:-y}'$Z'\n"}, "a.env:3:1: B: variable Z is not set"},
+		"a default's own variable":                      {service("env_file: [a.env]"), map[string]string{"a.env": "A=${SET:-$B}${C:+d}\nA2=${D:-$E}\n"}, "a.env:2:1: A2: variable E is not set"},
 		"a dollar sign in quotes":                       {service("env_file: [a.env]"), map[string]string{"a.env": "A='$b\n$c' # $d\nB=\"\\$e$$f\n$g\"\n"}, "a.env:4:1: B: variable g is not set"},
 		"a dollar sign in an included directory's .env": {"include: [a/b.yaml]\n", map[string]string{"a/b.yaml": service("command: a"), "a/.env": "PW=abc$def"}, "a/.env:1:1: PW: variable def is not set"},
 		"files that include each other":                 {"include: [a.yaml]\n", map[string]string{"a.yaml": "include: [compose.yaml]", "compose.yaml": "include: [a.yaml]\n"}, "a.yaml:1:11: include.0: the files include each other"},

@@ -24,6 +24,7 @@ func loaderErrors() []struct{ pattern, key, message, remedy string } {
 		{`^service (.+) declares mutually exclusive .network_mode. and .networks.$`, "services.$1.network_mode", "network_mode and networks exclude each other", "remove network_mode"},
 		{`^healthcheck.test must start either by .*$`, "services", "the test of a health check begins with none of CMD, CMD-SHELL and NONE", "write test: [CMD, PROGRAM, ARGUMENT], or one text that a shell runs"},
 		{`^services\.(.+)\.(volumes|tmpfs)\[\d+\]: target (.+) already mounted as .*$`, "services.$1.$2", "two things are mounted at $3", "mount each at a path of its own"},
+		{`^(services|networks|volumes|configs|secrets) (must be .*)$`, "$1", "$2", "write each with its name as the key, as in web: {image: web}"},
 		{`^service "(.+)" not found for network_mode .*$`, "services", "there is no service $1 whose network could be used", "remove network_mode: services reach each other by name"},
 	}
 }

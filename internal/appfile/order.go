@@ -90,7 +90,7 @@ func (c *serviceCheck) restart(s types.ServiceConfig) (policy manifestv1.Restart
 // restartOfServer lets what is plainly a server go on, and says what of the policy is otherwise than in Compose. Something that runs
 // once, or may end well, keeps an app from falling asleep, which is why nothing is taken for it that looks like a server.
 func (c *serviceCheck) restartOfServer(s types.ServiceConfig, policy manifestv1.Restart, attempts uint32, condition, at string) (manifestv1.Restart, uint32) {
-	serves := len(s.Ports) > 0 || len(s.Expose) > 0 || s.HealthCheck != nil && !s.HealthCheck.Disable
+	serves := len(s.Ports) > 0 || len(s.Expose) > 0 || s.HealthCheck != nil && !s.HealthCheck.Disable && !slices.Contains(s.HealthCheck.Test, "NONE")
 	waited := c.f.isWaitedFor(c.name)
 	switch {
 	case c.http && policy != manifestv1.Restart_RESTART_UNSPECIFIED:
