@@ -155,7 +155,9 @@ func healthText(h *manifestv1.Health) string {
 		return ""
 	}
 	span := func(ms uint64) time.Duration { return time.Duration(ms) * time.Millisecond }
-	return fmt.Sprintf("%s, every second until it passes, then every %s, at most %s each, %d tries", strings.Join(h.Command, " "), span(h.IntervalMs), span(h.TimeoutMs), h.Retries)
+	const rare, often = 5000, 5000 // milliseconds: at least this often until the first passes, at most this often afterwards
+	return fmt.Sprintf("%s, every %s until it passes, then every %s, at most %s each, %d tries",
+		strings.Join(h.Command, " "), span(min(h.IntervalMs, rare)), span(max(h.IntervalMs, often)), span(h.TimeoutMs), h.Retries)
 }
 
 func bytesText(n uint64) string { return units.BytesSize(float64(n)) }

@@ -104,7 +104,7 @@ func serviceRules() []Rule {
 		{Key: "services.*.depends_on.*.condition", Verdict: Honoured, Why: "service_started, service_healthy, service_completed_successfully"},
 		{Key: "services.*.depends_on.*.required", Verdict: Honoured, Why: "with false, a service that no profile selects is not waited for"},
 		{Key: "services.*.healthcheck", Verdict: Honoured, Why: "says when a service is ready; interval 30s, timeout 30s, retries 3 where nothing is said; without it the image's own is used"},
-		{Key: "services.*.healthcheck.start_interval", Verdict: Accepted, Why: "until a check first passes it is made every second"},
+		{Key: "services.*.healthcheck.start_interval", Verdict: Accepted, Why: "until a check first passes it is made every interval, and every 5 s at least"},
 		{Key: "services.*.healthcheck.start_period", Verdict: Honoured, Why: "checks that fail before one has passed never count, however long that takes"},
 		{Key: "services.*.scale", Verdict: Accepted, Why: "each service runs once", When: "anything but 1", Refuses: isNot("1"), Remedy: "remove it or set it to 1"},
 		{Key: "services.*.profiles", Verdict: Honoured, Why: "services with profiles run when one is named by --profile or COMPOSE_PROFILES"},
