@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,8 +149,14 @@ func Summary(st *providerv1.AppStatus) string {
 			parts = append(parts, text)
 		}
 	}
+	// The Ready condition says again what services are blocked by.
+	told := func(c *providerv1.Condition) bool {
+		return c.Type == conditionReady && slices.ContainsFunc(st.Services, func(s *providerv1.ServiceStatus) bool {
+			return s.Blocked != "" && strings.Contains(c.Message, s.Blocked)
+		})
+	}
 	for _, c := range st.Conditions {
-		if c.Status != isTrue && c.Message != "" && (st.Phase != providerv1.Phase_PHASE_READY || c.Type == conditionReady) {
+		if c.Status != isTrue && c.Message != "" && !told(c) && (st.Phase != providerv1.Phase_PHASE_READY || c.Type == conditionReady) {
 			parts = append(parts, fmt.Sprintf("%s: %s", Clean(c.Type), Clean(c.Message)))
 		}
 	}
