@@ -72,6 +72,5 @@ func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publish
 			return err
 		})
 	}
-	result := deployedOf(d, time.Since(started))
-	return con.Result(result, result.write)
+	return con.deployed(d, started)
 }

@@ -29,8 +29,7 @@ func (c *restartCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publis
 	if err != nil {
 		return err
 	}
-	v := deployedOf(d, time.Since(started))
-	return con.Result(v, v.write)
+	return con.deployed(d, started)
 }
 
 type rollbackCmd struct {
@@ -63,6 +62,5 @@ func (c *rollbackCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publi
 	if err != nil {
 		return err
 	}
-	v := deployedOf(d, time.Since(started))
-	return con.Result(v, v.write)
+	return con.deployed(d, started)
 }

@@ -110,6 +110,12 @@ func (v deployedView) write(out io.Writer) error {
 	return err
 }
 
+// deployed says what came of a command that had to wait until an app was ready.
+func (c *Console) deployed(d *publisher.Deployed, since time.Time) error {
+	v := deployedOf(d, time.Since(since))
+	return c.Result(v, v.write)
+}
+
 type appView struct {
 	App      string          `json:"app"`
 	Name     string          `json:"name"`

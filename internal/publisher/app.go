@@ -14,7 +14,9 @@ import (
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
+	"github.com/apocryph/apocryph/internal/manifest"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -148,6 +150,15 @@ func (b Bytes) MarshalText() ([]byte, error) {
 func (b *Bytes) UnmarshalText(text []byte) (err error) {
 	*b, err = base64.StdEncoding.DecodeString(string(text))
 	return err
+}
+
+// decode reads one of the app's encoded manifests.
+func (a *App) decode(encoded Bytes) (*manifestv1.Manifest, error) {
+	m, err := manifest.Decode(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
+	}
+	return m, nil
 }
 
 func (a *App) ended() bool { return a.Stage == StageEnded }

@@ -22,9 +22,9 @@ var ErrNothingBefore = errors.New("there is no version before this one")
 // Restart has an app's services started anew, all of them when none is named, and waits until they are ready. What they are stays the same.
 func (p *Publisher) Restart(ctx context.Context, app string, services []string, wait time.Duration) (*Deployed, error) {
 	return p.change(ctx, app, change{wait: wait, restarts: true, to: func(a *App) (*manifestv1.Manifest, error) {
-		m, err := manifest.Decode(a.Manifest)
+		m, err := a.decode(a.Manifest)
 		if err != nil {
-			return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
+			return nil, err
 		}
 		missing := slices.Clone(services)
 		for _, s := range m.Services {
@@ -56,9 +56,9 @@ func (p *Publisher) Undone(app string) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, err := manifest.Decode(a.Manifest)
+	from, err := a.decode(a.Manifest)
 	if err != nil {
-		return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
+		return nil, err
 	}
 	return Diff(from, to), nil
 }
@@ -72,9 +72,9 @@ func before(a *App) (*manifestv1.Manifest, error) {
 	if len(encoded) == 0 {
 		return nil, fault.Hint(fmt.Errorf("app %s: %w", a.Name, ErrNothingBefore), "the version before is known after an update that was made from this machine")
 	}
-	m, err := manifest.Decode(encoded)
+	m, err := a.decode(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("the state of %s: %w", a.Name, err)
+		return nil, err
 	}
 	return m, keepRevisions(a, m)
 }
@@ -89,9 +89,9 @@ func (p *Publisher) Compare(ctx context.Context, file *appfile.File) (*App, []Ch
 	if err := d.changeable(); err != nil {
 		return nil, nil, err
 	}
-	is, err := manifest.Decode(known.Manifest)
+	is, err := known.decode(known.Manifest)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the state of %s: %w", known.Name, err)
+		return nil, nil, err
 	}
 	if err := d.pin(ctx); err != nil {
 		return nil, nil, err
@@ -144,9 +144,9 @@ func (d *deployment) asKnown(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known, err := manifest.Decode(d.app.Manifest)
+	known, err := d.app.decode(d.app.Manifest)
 	if err != nil {
-		return fmt.Errorf("the state of %s: %w", d.app.Name, err)
+		return err
 	}
 	for _, m := range []*manifestv1.Manifest{known, d.manifest} {
 		if hash, err := manifest.HashOf(m); err != nil || manifest.Hash(to32(st.ManifestHash)) == hash {

@@ -149,9 +149,9 @@ func keepRevisions(a *App, to *manifestv1.Manifest) error {
 	if a.Stage != StageApplied {
 		return nil
 	}
-	m, err := manifest.Decode(a.Manifest)
+	m, err := a.decode(a.Manifest)
 	if err != nil {
-		return fmt.Errorf("the state of %s: %w", a.Name, err)
+		return err
 	}
 	was := byName(m)
 	for _, s := range to.Services {

@@ -49,8 +49,7 @@ func Diff(before, after *manifestv1.Manifest) []Change {
 	var all []Change
 	all = append(all, parts("", appParts(before), appParts(after))...)
 	was, is := byName(before), byName(after)
-	names := slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(is))))))
-	for _, name := range names {
+	for _, name := range keysOf(was, is) {
 		switch {
 		case was[name] == nil:
 			all = append(all, Change{Service: name, After: "new, of image " + is[name].Image})
@@ -71,6 +70,11 @@ func byName(m *manifestv1.Manifest) map[string]*manifestv1.Service {
 	return all
 }
 
+// keysOf are the keys of either map, sorted.
+func keysOf[V any](a, b map[string]V) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b)))))
+}
+
 // part is something that can differ: what to compare, and what of it to show.
 type part struct{ same, shown string }
 
@@ -79,14 +83,7 @@ func plain(text string) part { return part{text, text} }
 // parts compares by key, in the order of the keys.
 func parts(service string, before, after map[string]part) []Change {
 	var all []Change
-	keys := slices.Sorted(maps.Keys(before))
-	for key := range after {
-		if _, both := before[key]; !both {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
+	for _, key := range keysOf(before, after) {
 		was, is := before[key], after[key]
 		if was.same != is.same {
 			all = append(all, Change{Service: service, What: key, Before: was.shown, After: is.shown})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/apocryph/apocryph/internal/fault"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
-	"github.com/apocryph/apocryph/internal/manifest"
 	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
 )
@@ -102,9 +101,9 @@ func checkService(a *App, service string) error {
 	if service == "" {
 		return nil
 	}
-	m, err := manifest.Decode(a.Manifest)
+	m, err := a.decode(a.Manifest)
 	if err != nil {
-		return fmt.Errorf("the state of %s: %w", a.Name, err)
+		return err
 	}
 	for _, s := range m.Services {
 		if s.Name == service {
