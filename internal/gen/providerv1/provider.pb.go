@@ -873,7 +873,11 @@ type LogsRequest struct {
 	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	Follow  bool   `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`
 	// Only lines after this Unix time in seconds; 0 means all.
-	Since         uint64 `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"`
+	Since uint64 `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"`
+	// At most so many lines of each service that are there already, the last ones; absent means all.
+	Tail *uint32 `protobuf:"varint,5,opt,name=tail,proto3,oneof" json:"tail,omitempty"`
+	// Only runs that have ended.
+	Previous      bool `protobuf:"varint,6,opt,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -936,12 +940,29 @@ func (x *LogsRequest) GetSince() uint64 {
 	return 0
 }
 
+func (x *LogsRequest) GetTail() uint32 {
+	if x != nil && x.Tail != nil {
+		return *x.Tail
+	}
+	return 0
+}
+
+func (x *LogsRequest) GetPrevious() bool {
+	if x != nil {
+		return x.Previous
+	}
+	return false
+}
+
 type LogsResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	Line    []byte                 `protobuf:"bytes,2,opt,name=line,proto3" json:"line,omitempty"`
 	// Unix nanoseconds.
-	Time          uint64 `protobuf:"varint,3,opt,name=time,proto3" json:"time,omitempty"`
+	Time   uint64 `protobuf:"varint,3,opt,name=time,proto3" json:"time,omitempty"`
+	Stderr bool   `protobuf:"varint,4,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	// Instead of a line, what the provider has to say about lines that are missing here.
+	Notice        string `protobuf:"bytes,5,opt,name=notice,proto3" json:"notice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -995,6 +1016,20 @@ func (x *LogsResponse) GetTime() uint64 {
 		return x.Time
 	}
 	return 0
+}
+
+func (x *LogsResponse) GetStderr() bool {
+	if x != nil {
+		return x.Stderr
+	}
+	return false
+}
+
+func (x *LogsResponse) GetNotice() string {
+	if x != nil {
+		return x.Notice
+	}
+	return ""
 }
 
 type BillRequest struct {
@@ -1666,16 +1701,21 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\v2\x1f.apocryph.provider.v1.AppStatusR\x06status\"\r\n" +
 	"\vListRequest\"C\n" +
 	"\fListResponse\x123\n" +
-	"\x04apps\x18\x01 \x03(\v2\x1f.apocryph.provider.v1.AppStatusR\x04apps\"g\n" +
+	"\x04apps\x18\x01 \x03(\v2\x1f.apocryph.provider.v1.AppStatusR\x04apps\"\xa5\x01\n" +
 	"\vLogsRequest\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x16\n" +
 	"\x06follow\x18\x03 \x01(\bR\x06follow\x12\x14\n" +
-	"\x05since\x18\x04 \x01(\x04R\x05since\"P\n" +
+	"\x05since\x18\x04 \x01(\x04R\x05since\x12\x17\n" +
+	"\x04tail\x18\x05 \x01(\rH\x00R\x04tail\x88\x01\x01\x12\x1a\n" +
+	"\bprevious\x18\x06 \x01(\bR\bpreviousB\a\n" +
+	"\x05_tail\"\x80\x01\n" +
 	"\fLogsResponse\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\fR\x04line\x12\x12\n" +
-	"\x04time\x18\x03 \x01(\x04R\x04time\"\x1f\n" +
+	"\x04time\x18\x03 \x01(\x04R\x04time\x12\x16\n" +
+	"\x06stderr\x18\x04 \x01(\bR\x06stderr\x12\x16\n" +
+	"\x06notice\x18\x05 \x01(\tR\x06notice\"\x1f\n" +
 	"\vBillRequest\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\"\xce\x04\n" +
 	"\fBillResponse\x121\n" +
@@ -1882,6 +1922,7 @@ func file_apocryph_provider_v1_provider_proto_init() {
 	if File_apocryph_provider_v1_provider_proto != nil {
 		return
 	}
+	file_apocryph_provider_v1_provider_proto_msgTypes[13].OneofWrappers = []any{}
 	file_apocryph_provider_v1_provider_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

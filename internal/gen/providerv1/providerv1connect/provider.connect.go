@@ -70,7 +70,8 @@ type ProviderServiceClient interface {
 	// Watch sends the status now, at each change, and at least every 15 seconds.
 	Watch(context.Context, *providerv1.WatchRequest) (*connect.ServerStreamForClient[providerv1.WatchResponse], error)
 	List(context.Context, *providerv1.ListRequest) (*providerv1.ListResponse, error)
-	// Logs sends lines; an empty message is a heartbeat.
+	// Logs sends the lines that are kept of an app, those of runs that have ended and of services that are gone among them, and what is
+	// written now; an empty message is a heartbeat.
 	Logs(context.Context, *providerv1.LogsRequest) (*connect.ServerStreamForClient[providerv1.LogsResponse], error)
 	Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error)
 	// Stop ends an app and deletes its volumes. The same statement again is no error.
@@ -242,7 +243,8 @@ type ProviderServiceHandler interface {
 	// Watch sends the status now, at each change, and at least every 15 seconds.
 	Watch(context.Context, *providerv1.WatchRequest, *connect.ServerStream[providerv1.WatchResponse]) error
 	List(context.Context, *providerv1.ListRequest) (*providerv1.ListResponse, error)
-	// Logs sends lines; an empty message is a heartbeat.
+	// Logs sends the lines that are kept of an app, those of runs that have ended and of services that are gone among them, and what is
+	// written now; an empty message is a heartbeat.
 	Logs(context.Context, *providerv1.LogsRequest, *connect.ServerStream[providerv1.LogsResponse]) error
 	Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error)
 	// Stop ends an app and deletes its volumes. The same statement again is no error.
