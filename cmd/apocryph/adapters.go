@@ -321,7 +321,13 @@ func (i images) resolve(ctx context.Context, name string) (publisher.Image, erro
 		return publisher.Image{}, err
 	}
 	out := publisher.Image{
-		Image: appfile.Image{Digest: img.Digest, Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Health: healthOf(config.Config.Healthcheck)},
+		Image: appfile.Image{
+			Digest: img.Digest, Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Health: healthOf(config.Config.Healthcheck),
+			ReadAccounts: func(ctx context.Context) (appfile.Accounts, error) {
+				files, err := img.Files(ctx, "/etc/passwd", "/etc/group")
+				return appfile.Accounts{Passwd: files["/etc/passwd"], Group: files["/etc/group"]}, err
+			},
+		},
 		Push: func(ctx context.Context, to publisher.PushTarget, progress func(done, total int64)) error {
 			return oci.Push(ctx, oci.Target{Transport: to.Transport, App: to.App, Service: to.Service, Header: to.Header}, img.Image, progress)
 		},

@@ -92,7 +92,7 @@ func unseen() appfile.Pins {
 	const own = "(the image's own)"
 	return appfile.Pins{
 		Resolve: func(context.Context, string) (appfile.Image, error) {
-			return appfile.Image{Digest: "sha256:" + strings.Repeat("0", 64), Entrypoint: []string{own}, Cmd: []string{own}}, nil
+			return appfile.Image{Digest: "sha256:" + strings.Repeat("0", 64), Entrypoint: []string{own}, Cmd: []string{own}, Unseen: true}, nil
 		},
 		Salt: func(string, string, string) []byte { return make([]byte, 16) },
 	}

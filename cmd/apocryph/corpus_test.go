@@ -87,7 +87,7 @@ func corpusManifest(t *testing.T, flags *FileFlags) *manifestv1.Manifest {
 	}
 	m, err := file.Manifest(t.Context(), appfile.Pins{
 		Resolve: func(_ context.Context, image string) (appfile.Image, error) {
-			found := appfile.Image{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image))), Entrypoint: []string{"/entrypoint"}, Cmd: []string{"serve"}}
+			found := appfile.Image{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image))), Entrypoint: []string{"/entrypoint"}, Cmd: []string{"serve"}, ReadAccounts: corpusAccounts}
 			if strings.HasPrefix(image, "postgres:") {
 				found.Ports = []*manifestv1.Port{{Number: 5432, Protocol: "tcp"}}
 			}
@@ -105,6 +105,14 @@ func corpusManifest(t *testing.T, flags *FileFlags) *manifestv1.Manifest {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// corpusAccounts are whom each image knows.
+func corpusAccounts(context.Context) (appfile.Accounts, error) {
+	return appfile.Accounts{
+		Passwd: []byte("root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\npostgres:x:999:999::/:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n"),
+		Group:  []byte("root:x:0:\nwww-data:x:33:\nstaff:x:50:\nssl-cert:x:101:postgres\npostgres:x:999:\nnode:x:1000:\n"),
+	}, nil
 }
 
 // readable is a manifest as JSON whose spaces are always the same. Contents are base64, salts are left out.

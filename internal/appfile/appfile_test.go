@@ -34,10 +34,18 @@ func source(content string) appfile.Source {
 	}
 }
 
+// accounts are whom the images of tests know.
+func accounts(context.Context) (appfile.Accounts, error) {
+	return appfile.Accounts{
+		Passwd: []byte("root:x:0:0:root:/root:/bin/sh\n# postgres:x:1:1\n+::::::\nwww-data:x:33:33::/var/www:\n\npostgres:x:999:998::/:/bin/sh\r\npostgres:x:5:5\nbig:x:70000:1\n"),
+		Group:  []byte("root:x:0:\nssl-cert:x:101:nobody,postgres\nstaff:x:50:\nwww-data:x:33:\npostgres:x:998:\nvideo:x:44:postgres\nhuge:x:99999:\n"),
+	}, nil
+}
+
 func pins() appfile.Pins {
 	return appfile.Pins{
 		Resolve: func(_ context.Context, image string) (appfile.Image, error) {
-			img := appfile.Image{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image)))}
+			img := appfile.Image{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image))), ReadAccounts: accounts}
 			if image == "postgres" {
 				img.Ports = []*manifestv1.Port{{Number: 5432, Protocol: "tcp"}}
 			}
@@ -224,7 +232,6 @@ func TestProblems(t *testing.T) {
 		"a volume at the root":                       {service("volumes: [\"data:/\"]") + "volumes: {data: }", "compose.yaml:4:15: services.web.volumes.0: "},
 		"volumes that become one":                    {service("command: a") + "volumes: {a_b: , a-b: }", "compose.yaml:5:"},
 		"a size that is none":                        {service("command: a") + "volumes: {data: {x-apocryph: {size: big}}}", "compose.yaml:5:31: volumes.data.x-apocryph.size: big is no size"},
-		"a user by name":                             {service("user: postgres"), "compose.yaml:4:5: services.web.user: \"postgres\" is no number"},
 		"two replicas":                               {service("deploy: {replicas: 2}"), "compose.yaml:4:14: services.web.deploy.replicas: not supported: 2 is refused, as is anything but 1"},
 		"no replica":                                 {service("scale: 0"), "compose.yaml:4:5: services.web.scale: not supported: 0 is refused, as is anything but 1"},
 		"extends of a file that is not there":        {service("extends: {file: /etc/passwd, service: x}"), "compose.yaml:4:5: services.web.extends: /etc/passwd can't be read: file does not exist"},

@@ -93,7 +93,7 @@ func serviceRules() []Rule {
 		{Key: "services.*.volumes.[].volume.nocopy", Verdict: Honoured, Why: "without it a new volume begins with the image's content at that path"},
 		{Key: "services.*.volumes.[].volume.labels", Verdict: Accepted, Why: "nothing reads them at the provider"},
 		{Key: "services.*.volumes.[].volume.subpath", Verdict: Honoured, Why: "that directory of the volume is mounted"},
-		{Key: "services.*.user", Verdict: Honoured, Why: "as UID or UID:GID, or root", Remedy: "write numbers: the names are known only inside the image"},
+		{Key: "services.*.user", Verdict: Honoured, Why: "as USER or USER:GROUP, in numbers or by names that the image's /etc/passwd and /etc/group have; without it the image's own"},
 		{Key: "services.*.working_dir", Verdict: Honoured, Why: "the directory that the program starts in"},
 		{Key: "services.*.read_only", Verdict: Honoured, Why: "the root file system can't be written"},
 		{Key: "services.*.stop_grace_period", Verdict: Honoured, Why: "in whole seconds, rounded up, 1 s to 1 h; without it 10 s"},

@@ -41,7 +41,7 @@ func isolationRules() []Rule {
 		{Key: "services.*.ulimits.stack", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 8388608", Refuses: isLimitAbove(8 << 20), Remedy: "remove it, or ask for no more than that"},
 		{Key: "services.*.ulimits.rtprio", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 0", Refuses: isLimitAbove(0), Remedy: "remove it, or ask for no more than that"},
 		{Key: "services.*.ulimits.msgqueue", Verdict: Accepted, Why: "the provider's limits hold, which are no lower", When: "more than 819200", Refuses: isLimitAbove(819200), Remedy: "remove it, or ask for no more than that"},
-		{Key: "services.*.group_add", Verdict: Honoured, Why: "groups by number"},
+		{Key: "services.*.group_add", Verdict: Honoured, Why: "groups by number, or by a name that the image's /etc/group has"},
 		{Key: "services.*.umask", Verdict: Refused, Why: "it can't be set from outside", Remedy: "set it in the program or its entrypoint"},
 		{Key: "services.*.storage_opt", Verdict: Refused, Why: "the provider's storage has none", Remedy: "state the size: x-apocryph: {ephemeral: 2GiB}"},
 		{Key: "services.*.mac_address", Verdict: Refused, Why: "addresses are given by the provider", Remedy: "remove it"},

@@ -23,6 +23,12 @@ type Image struct {
 	Entrypoint, Cmd []string
 	// Health is the image's own check, nil without one. Times and retries of 0 mean that it does not say.
 	Health *manifestv1.Health
+	// Unseen says that nobody has looked at the image: what depends on it is left out.
+	Unseen bool
+	// ReadAccounts reads whom the image knows. It is asked only if a service gives a user or a group by name.
+	ReadAccounts func(context.Context) (Accounts, error)
+
+	accounts *Accounts
 }
 
 // Pins is what a manifest needs besides the file.
@@ -59,6 +65,9 @@ func (f *File) Manifest(ctx context.Context, pins Pins) (*manifestv1.Manifest, e
 		c := serviceCheck{f: f, name: name, http: m.Http != nil && m.Http.Service == f.label(name)}
 		ref := f.project.Services[name].Image
 		image, err := pins.Resolve(ctx, ref)
+		if err == nil {
+			err = f.readAccounts(ctx, name, &image)
+		}
 		if err != nil {
 			at := f.doc.where([]string{"services", name, "image"})
 			return nil, fmt.Errorf("%s:%d:%d: image %s of service %s: %w", cmpOr(at.file, f.doc.file), at.line, at.column, ref, name, err)

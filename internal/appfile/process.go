@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,47 +14,6 @@ import (
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/manifest"
 )
-
-func (c *serviceCheck) user(text string) (user, group *int64) {
-	if text == "" {
-		return nil, nil
-	}
-	id := func(s string) *int64 {
-		if s == "root" {
-			s = "0"
-		}
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || n < 0 || n > maxID {
-			c.problem(fmt.Sprintf("%q is no number from 0 to %d", s, maxID), "write user: UID or UID:GID in numbers: the names are known only inside the image", "user")
-			return nil
-		}
-		return &n
-	}
-	u, g, both := strings.Cut(text, ":")
-	user = id(u)
-	if both {
-		group = id(g)
-	}
-	return user, group
-}
-
-// groups are those that the process is in besides its own.
-func (c *serviceCheck) groups(s types.ServiceConfig) []int64 {
-	var out []int64
-	for i, g := range s.GroupAdd {
-		n, err := strconv.ParseInt(strings.TrimSpace(g), 10, 64)
-		if g == "root" {
-			n, err = 0, nil
-		}
-		if err != nil || n < 0 || n > maxID {
-			c.problem(fmt.Sprintf("%q is no number from 0 to %d", g, maxID), "write the group's number: names are known only inside the image", "group_add", strconv.Itoa(i))
-			continue
-		}
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
 
 // program is what replaces the image's entrypoint and command. An empty entrypoint or command clears the image's own, and in a manifest
 // only what is given in full can do that.
