@@ -118,9 +118,15 @@ const (
 
 // Reasons of ConditionFunded.
 const (
-	ReasonFunded      = "Funded"
-	ReasonLow         = "Low"
-	ReasonExhausted   = "Exhausted"
+	// ReasonFunded and ReasonLow: it runs, the latter not for long.
+	ReasonFunded = "Funded"
+	ReasonLow    = "Low"
+	// ReasonExhausted: it sleeps; what is left is kept back for its volumes and the last claim. A deposit brings it back.
+	ReasonExhausted = "Exhausted"
+	// ReasonGraceOver: it was exhausted for as long as its volumes are kept, and ends.
+	ReasonGraceOver = "GraceOver"
+	// ReasonCapExceeded: it reserves more than the channel's cap pays for, and sleeps until the cap has caught up.
+	ReasonCapExceeded = "CapExceeded"
 	ReasonNotice      = "Notice"
 	ReasonClosed      = "Closed"
 	ReasonChainUnseen = "ChainUnseen"
@@ -128,7 +134,7 @@ const (
 
 // EndReason is why an app ended; every end has one.
 //
-// +kubebuilder:validation:Enum=StoppedByPublisher;DeletedByProvider;ChannelClosed;NoticeEnded
+// +kubebuilder:validation:Enum=StoppedByPublisher;DeletedByProvider;ChannelClosed;NoticeEnded;FundsExhausted
 type EndReason string
 
 // The reasons for which an app ends.
@@ -137,6 +143,7 @@ const (
 	EndDeletedByProvider  EndReason = "DeletedByProvider"
 	EndChannelClosed      EndReason = "ChannelClosed"
 	EndNoticeEnded        EndReason = "NoticeEnded"
+	EndFundsExhausted     EndReason = "FundsExhausted"
 )
 
 // AppStatus is what the provider's services report.
@@ -196,6 +203,12 @@ type ServiceStatus struct {
 type Funds struct {
 	Deposited string `json:"deposited"`
 	Claimed   string `json:"claimed"`
+	// Reserve is what is kept back: when no more is left of the deposit, the app sleeps.
+	// +optional
+	Reserve string `json:"reserve,omitempty"`
+	// ExhaustedAt is since when the app sleeps because no more is left; absent while it may run.
+	// +optional
+	ExhaustedAt *metav1.Time `json:"exhaustedAt,omitempty"`
 	// Refunded is known once the channel is closed.
 	// +optional
 	Refunded string `json:"refunded,omitempty"`

@@ -45,7 +45,8 @@ type invoicerCmd struct {
 
 	LowRunway    time.Duration `help:"Runway below which funds are called low." default:"1h"`
 	StopMargin   time.Duration `help:"Running time kept back from the deposit." default:"1m"`
-	VolumeGrace  time.Duration `help:"Time of volumes alone kept back from the deposit." default:"1h"`
+	VolumeGrace  time.Duration `help:"Time of volumes alone kept back from the deposit; an app that was exhausted for that long ends. 0 keeps nothing back and ends none." default:"24h"`
+	CapSlack     time.Duration `help:"How much of the cap an app that reserves more than it may get ahead before it has to sleep." default:"10m"`
 	ResumeRunway time.Duration `help:"Runway with which an exhausted app starts again." default:"10m"`
 	NoticeLead   time.Duration `help:"How long before a notice ends the app stops." default:"10m"`
 	UnseenAfter  time.Duration `help:"How long a channel may go unread before Funded becomes unknown." default:"1m"`
@@ -80,7 +81,7 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	i, err := invoicer.New(invoicer.Config{
 		Namespace: c.Namespace, Domain: c.domain(),
 		Poll: c.Poll, ClaimEvery: c.ClaimEvery, ClaimMin: c.ClaimMin,
-		LowRunway: c.LowRunway, StopMargin: c.StopMargin, VolumeGrace: c.VolumeGrace, ResumeRunway: c.ResumeRunway,
+		LowRunway: c.LowRunway, StopMargin: c.StopMargin, VolumeGrace: c.VolumeGrace, CapSlack: c.CapSlack, ResumeRunway: c.ResumeRunway,
 		NoticeLead: c.NoticeLead, UnseenAfter: c.UnseenAfter,
 	}, chain, log)
 	if err != nil {
@@ -133,7 +134,7 @@ func (e *escrow) close() {
 }
 
 // State reads a channel.
-func (e *escrow) State(ctx context.Context, id channel.ID) (invoicer.Seen, error) {
+func (e *escrow) State(ctx context.Context, id channel.ID, final bool) (invoicer.Seen, error) {
 	w, err := e.connect(ctx)
 	if err != nil {
 		return invoicer.Seen{}, err
@@ -144,6 +145,11 @@ func (e *escrow) State(ctx context.Context, id channel.ID) (invoicer.Seen, error
 	}
 	seen := invoicer.Seen{
 		State: v.Latest.State, Block: v.Latest.Block.Number, Time: v.Latest.Block.Time, Confirmed: v.Confirmed.State, Doubt: err,
+	}
+	if final && v.Final == nil && err == nil {
+		if s, err := w.Final(ctx, id); err == nil { // else it is asked for again at the next look
+			v.Final = &s
+		}
 	}
 	if v.Final != nil {
 		seen.Final, seen.FinalTime = &v.Final.State, v.Final.Block.Time

@@ -97,6 +97,8 @@ func endReason(app *v1alpha1.App) v1alpha1.EndReason {
 		return v1alpha1.EndDeletedByProvider
 	case funds != nil && funds.NoticeEnd != nil && (funds.Closed || !funds.SeenAt.Before(funds.NoticeEnd)):
 		return v1alpha1.EndNoticeEnded
+	case closed != nil && closed.Status == metav1.ConditionFalse && closed.Reason == v1alpha1.ReasonGraceOver:
+		return v1alpha1.EndFundsExhausted
 	case funds != nil && funds.Closed,
 		closed != nil && closed.Status == metav1.ConditionFalse && closed.Reason == v1alpha1.ReasonClosed:
 		return v1alpha1.EndChannelClosed

@@ -90,6 +90,14 @@ func TestDecide(t *testing.T) {
 			app:  verifiedApp(funded(metav1.ConditionFalse, v1alpha1.ReasonExhausted)),
 			want: intent{build: true, reason: ReasonUnfunded, message: "because"},
 		},
+		"an app whose grace is over ends": {
+			app:  verifiedApp(funded(metav1.ConditionFalse, v1alpha1.ReasonGraceOver)),
+			want: intent{end: v1alpha1.EndFundsExhausted, reason: ReasonEnding, message: "FundsExhausted"},
+		},
+		"an app that outgrew its cap sleeps": {
+			app:  verifiedApp(funded(metav1.ConditionFalse, v1alpha1.ReasonCapExceeded)),
+			want: intent{build: true, reason: ReasonUnfunded, message: "because"},
+		},
 		"an unseen chain changes nothing for the allowance": {
 			app: verifiedApp(funded(metav1.ConditionUnknown, v1alpha1.ReasonChainUnseen)), now: 59,
 			want: intent{build: true, replicas: 1, recheck: moment(60)},

@@ -35,8 +35,9 @@ type sight struct {
 
 	terms  channel.Terms
 	prices tariff.Tariff
-	// awake is what is reserved while the app runs, asleep what its volumes do.
-	awake, asleep usage.Rate
+	// awake is what is reserved while the app runs, asleep what its volumes do, by the order; running and stored are all pods and all
+	// volumes that are really there, among them those that left the order.
+	awake, asleep, running, stored usage.Rate
 	// owed is what was used so far.
 	owed tariff.Amount
 	// voucher and release are the totals of good signatures.
@@ -81,15 +82,17 @@ func (s sight) surely() time.Time {
 	return s.now
 }
 
-// left is what remains of the deposit after all that was used or signed away, arrears first.
-func (s sight) left() tariff.Amount {
+// left is what remains of the confirmed deposit after all that was used or signed away, arrears first.
+func (s sight) left() tariff.Amount { return s.leftOf(s.seen.Confirmed.Deposited) }
+
+func (s sight) leftOf(deposited tariff.Amount) tariff.Amount {
 	due := s.owed
 	for _, a := range []tariff.Amount{s.seen.Claimed, value(s.voucher), value(s.release)} {
 		if a.Cmp(due) > 0 {
 			due = a
 		}
 	}
-	left, err := s.seen.Confirmed.Deposited.Sub(due)
+	left, err := deposited.Sub(due)
 	if err != nil {
 		return tariff.Amount{} // arrears
 	}
@@ -123,10 +126,9 @@ func (c Config) fund(s sight) *step {
 	case s.status() != channel.Open && s.status() != channel.Notice:
 		return s.doubtful("the channel seems to be closed, or its notice over, which is not final yet")
 	}
-	left, reserve := s.left(), c.reserve(s)
-	if left.Cmp(reserve) <= 0 || (exhausted(s.funded) && left.Cmp(reserve.Add(cost(s.prices, s.awake, c.ResumeRunway))) < 0) {
-		return &step{metav1.ConditionFalse, v1alpha1.ReasonExhausted,
-			fmt.Sprintf("%s of %s are left, %s are kept back", left, s.seen.Confirmed.Deposited, reserve)}
+	left, reserve := s.left(), c.reserve(s, s.seen.Confirmed.Deposited)
+	if !c.enough(s, s.seen.Confirmed.Deposited) {
+		return c.exhaust(s, left, reserve)
 	}
 	if s.status() == channel.Notice {
 		switch near := !s.surely().Before(s.noticeEnd().Add(-c.NoticeLead)); {
@@ -136,6 +138,9 @@ func (c Config) fund(s sight) *step {
 			return s.doubtful("the publisher's notice seems to end at " + stamp(s.noticeEnd()) + ", which is not final yet")
 		}
 		return &step{metav1.ConditionTrue, v1alpha1.ReasonNotice, "the publisher has given notice until " + stamp(s.noticeEnd())}
+	}
+	if throttle := c.throttle(s); throttle != nil {
+		return throttle
 	}
 	if left.Cmp(reserve.Add(cost(s.prices, s.awake, c.LowRunway))) < 0 {
 		return &step{metav1.ConditionTrue, v1alpha1.ReasonLow, "enough for " + s.runway(left, reserve) + " of running"}
@@ -159,20 +164,6 @@ func (c Config) unseen(s sight) *step {
 		return nil
 	}
 	return &step{metav1.ConditionUnknown, v1alpha1.ReasonChainUnseen, "the channel was last seen at " + stamp(s.funds.SeenAt.Time)}
-}
-
-func exhausted(funded *metav1.Condition) bool {
-	return funded != nil && funded.Status == metav1.ConditionFalse && funded.Reason == v1alpha1.ReasonExhausted
-}
-
-// reserve is what is kept back. It is bounded by a quarter of the deposit, so that a small one starts at all.
-func (c Config) reserve(s sight) tariff.Amount {
-	wanted := cost(s.prices, s.awake, c.StopMargin).Add(cost(s.prices, s.asleep, c.VolumeGrace))
-	quarter, err := tariff.NewAmount(new(big.Int).Rsh(s.seen.Confirmed.Deposited.Big(), 2))
-	if err != nil {
-		return wanted
-	}
-	return wanted.Min(quarter)
 }
 
 func cost(t tariff.Tariff, r usage.Rate, d time.Duration) tariff.Amount {
@@ -213,8 +204,8 @@ func (s sight) settle() *step {
 	return nil
 }
 
-// report is the field funds, as last written if the channel was not seen.
-func (s sight) report() *v1alpha1.Funds {
+// report is the field funds, as last written if the channel was not seen. next is what Funded is going to say, nil for what it says.
+func (c Config) report(s sight, next *step) *v1alpha1.Funds {
 	if !s.known() {
 		return s.funds
 	}
@@ -224,6 +215,10 @@ func (s sight) report() *v1alpha1.Funds {
 		Closed:    s.final() == channel.Closed,
 		Block:     int64(s.seen.Block),
 		SeenAt:    metav1.NewTime(s.at().Truncate(time.Second)),
+	}
+	if !f.Closed {
+		f.Reserve = c.reserve(s, s.seen.Confirmed.Deposited).String()
+		f.ExhaustedAt = s.exhaustedFrom(next)
 	}
 	switch {
 	case f.Closed:

@@ -247,7 +247,7 @@ func TestCollect(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	_, s := baseline()
+	c, s := baseline()
 	at := func(sec int64) *metav1.Time { v := metav1.Unix(sec, 0); return &v }
 	old := &v1alpha1.Funds{Deposited: "1", Claimed: "1", NoticeEnd: at(77), SeenAt: *at(1)}
 	tests := map[string]struct {
@@ -257,34 +257,34 @@ func TestReport(t *testing.T) {
 	}{
 		"closed, but that may be taken back": {
 			func(s *sight) { s.seen.NoticeEnd = closedForEver },
-			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} },
 		},
 		"closed, and that can't be known": {
 			func(s *sight) { s.seen.NoticeEnd, s.funds = closedForEver, old }, old, func(s *Seen) { s.Final, s.Doubt = nil, errDown },
 		},
 		"a notice that may be taken back": {
 			func(s *sight) { s.seen.NoticeEnd = 1_000_100 },
-			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Final = &channel.State{SpentUntil: 1} },
 		},
 		"a deposit that may be taken back": {
 			func(s *sight) { s.seen.Deposited = tariff.Units(20_000) },
-			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Confirmed.Deposited = tariff.Units(10_000) },
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_000_000)}, func(s *Seen) { s.Confirmed.Deposited = tariff.Units(10_000) },
 		},
 		"a notice that our clock takes for over, and the final block does not": {
 			func(s *sight) { s.seen.NoticeEnd, s.now = 1_000_100, s.now.Add(time.Hour) },
-			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_099), NoticeEnd: at(1_000_100)}, nil,
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_000_099), NoticeEnd: at(1_000_100)}, nil,
 		},
 		"a notice that the newest block takes for over, and the final one does not": {
 			func(s *sight) { s.seen.NoticeEnd, s.seen.Time = 1_000_100, s.now.Add(time.Hour) },
-			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_099), NoticeEnd: at(1_000_100)},
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_000_099), NoticeEnd: at(1_000_100)},
 			func(s *Seen) { s.FinalTime = time.Unix(1_000_000, 0) },
 		},
 		"a notice that is over": {
 			func(s *sight) { s.seen.NoticeEnd, s.seen.Time = 1_000_100, s.now.Add(time.Hour) },
-			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_003_600), NoticeEnd: at(1_000_100)}, nil,
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_003_600), NoticeEnd: at(1_000_100)}, nil,
 		},
-		"open":              {func(*sight) {}, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000)}, nil},
-		"notice":            {func(s *sight) { s.seen.NoticeEnd = 1_000_100 }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(1_000_100)}, nil},
+		"open":              {func(*sight) {}, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_000_000)}, nil},
+		"notice":            {func(s *sight) { s.seen.NoticeEnd = 1_000_100 }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(1_000_100)}, nil},
 		"closed":            {func(s *sight) { s.seen.NoticeEnd, s.seen.Claimed = closedForEver, tariff.Units(1) }, &v1alpha1.Funds{Deposited: "10000", Claimed: "1", Refunded: "9999", Closed: true, Block: 9, SeenAt: *at(1_000_000)}, nil},
 		"closed by notice":  {func(s *sight) { s.funds, s.seen.NoticeEnd = old, closedForEver }, &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Refunded: "10000", Closed: true, Block: 9, SeenAt: *at(1_000_000), NoticeEnd: at(77)}, nil},
 		"unseen":            {func(s *sight) { s.funds, s.seen = old, nil }, old, nil},
@@ -301,7 +301,7 @@ func TestReport(t *testing.T) {
 			if tt.but != nil {
 				tt.but(s.seen)
 			}
-			if diff := cmp.Diff(tt.want, s.report()); diff != "" {
+			if diff := cmp.Diff(tt.want, c.report(s, c.fund(s))); diff != "" {
 				t.Errorf("funds (-want +got):\n%s", diff)
 			}
 		})

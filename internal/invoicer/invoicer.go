@@ -10,7 +10,8 @@
 // like that is the controller's decision; a channel that was seen and is missing now counts as not seen. Only what was read
 // on chain suspends an app (too little left, notice about to end) or settles it (closed), and closed is for ever. So it is believed only
 // when it is final: a channel that seems closed or at the end of its notice leaves everything as it is until then. A deposit counts when it is
-// confirmed. Money that is owed comes first: what a deposit is worth is what is left of it after all that was used.
+// confirmed. Money that is owed comes first: what a deposit is worth is what is left of it after all that was used. What ends an app for want
+// of money is the lapse of its grace, by our clock and the chain's final one, with no deposit in sight at any depth.
 package invoicer
 
 import (
@@ -71,7 +72,8 @@ type Seen struct {
 // chain is the Channels contract with a wallet that pays for gas; package evm has both. Claim and Release return when the transaction
 // took effect, and an error if it is not known to have.
 type chain interface {
-	State(ctx context.Context, id channel.ID) (Seen, error)
+	// State reads a channel; Final is asked for if needed, or if the caller wants it.
+	State(ctx context.Context, id channel.ID, final bool) (Seen, error)
 	Claim(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error
 	Release(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error
 }
@@ -92,8 +94,11 @@ type Config struct {
 	// LowRunway is when funds are called low.
 	LowRunway time.Duration
 	// StopMargin of running and VolumeGrace of volumes alone are kept back from the deposit, but never more than a quarter of it: what
-	// accrues until the pods are gone, and what the volumes cost while the publisher makes up their mind.
+	// accrues until the pods are gone, and what the volumes cost while the publisher makes up their mind. An app that was exhausted for all
+	// of VolumeGrace ends; with a VolumeGrace of zero, none does.
 	StopMargin, VolumeGrace time.Duration
+	// CapSlack is how much of the cap an app that reserves more than it may get ahead before it has to sleep.
+	CapSlack time.Duration
 	// ResumeRunway is the runway beyond that with which an exhausted app starts again.
 	ResumeRunway time.Duration
 	// NoticeLead is how long before a notice ends the app stops, so that the last voucher is claimed in time.

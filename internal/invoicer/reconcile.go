@@ -67,10 +67,10 @@ func (r *reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, reconcile.TerminalError(fmt.Errorf("app %s: %w", app.Name, err))
 	}
-	s.seen = r.look(ctx, id)
+	s.seen = r.look(ctx, id, r.cfg.nearlyOver(s))
 	act := r.cfg.collect(s)
 	if r.send(ctx, app.Name, s, u, act) {
-		s.seen = r.look(ctx, id)
+		s.seen = r.look(ctx, id, r.cfg.nearlyOver(s))
 		act.again = r.cfg.collect(s).again
 	}
 	s.now = r.now()
@@ -118,10 +118,11 @@ func (r *reconciler) read(app *v1alpha1.App, u *v1alpha1.Usage) (channel.ID, sig
 		return bad(err)
 	}
 	pods, volumes := manifest.Rate(m)
+	running, stored := rates(u.Status.Open, metered.RateOf)
 	return id, sight{
 		now: r.now(), funds: app.Status.Funds, funded: meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionFunded),
 		ending: len(app.Spec.Stop) > 0 || !app.DeletionTimestamp.IsZero() || app.Status.EndReason != "",
-		terms:  terms, prices: prices, awake: pods.Add(volumes), asleep: volumes, owed: prices.Cost(used),
+		terms:  terms, prices: prices, awake: pods.Add(volumes), asleep: volumes, running: running, stored: stored, owed: prices.Cost(used),
 		voucher: r.good(u.Status.Voucher, terms, func(t tariff.Amount) channel.Digester { return channel.Voucher{Channel: id, Total: t} }),
 		release: r.good(u.Status.Release, terms, func(t tariff.Amount) channel.Digester { return channel.Release{Channel: id, Total: t} }),
 		// Of the chain's time or ours, whichever: it only spaces claims.
@@ -142,8 +143,8 @@ func (r *reconciler) good(v *v1alpha1.Voucher, t channel.Terms, what func(tariff
 }
 
 // look reads the channel; nil means that it can't be seen.
-func (r *reconciler) look(ctx context.Context, id channel.ID) *Seen {
-	seen, err := r.chain.State(ctx, id)
+func (r *reconciler) look(ctx context.Context, id channel.ID, final bool) *Seen {
+	seen, err := r.chain.State(ctx, id, final)
 	if err != nil {
 		r.count.unread.Inc()
 		r.log.Warn("channel not seen", "channel", id, "error", err)
@@ -186,14 +187,15 @@ func (r *reconciler) send(ctx context.Context, app string, s sight, u *v1alpha1.
 
 // write applies the invoicer's part of the status, all of it, unless it says the same already.
 func (r *reconciler) write(ctx context.Context, app *v1alpha1.App, s sight) error {
-	status := v1alpha1.AppStatus{Funds: s.report()}
+	funded := r.cfg.fund(s)
+	status := v1alpha1.AppStatus{Funds: r.cfg.report(s, funded)}
 	for _, c := range []struct {
 		name string
 		step *step
 		// keep says that no step leaves what was said before.
 		keep bool
 	}{
-		{v1alpha1.ConditionFunded, r.cfg.fund(s), true},
+		{v1alpha1.ConditionFunded, funded, true},
 		{v1alpha1.ConditionSettled, s.settle(), false},
 	} {
 		if next := condition(app, c.name, c.step, c.keep, r.now()); next != nil {
@@ -245,6 +247,9 @@ func same(app *v1alpha1.App, s v1alpha1.AppStatus) bool {
 	again.SeenAt, again.Block = old.SeenAt, old.Block
 	if old.NoticeEnd.Equal(again.NoticeEnd) {
 		again.NoticeEnd = old.NoticeEnd
+	}
+	if old.ExhaustedAt.Equal(again.ExhaustedAt) {
+		again.ExhaustedAt = old.ExhaustedAt
 	}
 	return again == *old
 }

@@ -47,14 +47,18 @@ type contract struct {
 	calls  []string
 }
 
-func (c *contract) State(_ context.Context, id channel.ID) (Seen, error) {
+func (c *contract) State(_ context.Context, id channel.ID, final bool) (Seen, error) {
 	switch {
 	case c.down:
 		return Seen{}, errDown
 	case id != c.terms.ID(c.domain):
 		return Seen{Time: c.now()}, nil
 	}
-	return deep(Seen{State: c.state, Block: 5, Time: c.now()}), nil
+	seen := deep(Seen{State: c.state, Block: 5, Time: c.now()})
+	if final && seen.Final == nil {
+		seen.Final, seen.FinalTime = &seen.Confirmed, seen.Time
+	}
+	return seen, nil
 }
 
 func (c *contract) Claim(_ context.Context, t channel.Terms, total tariff.Amount, sig []byte) error {
@@ -219,7 +223,7 @@ func TestALife(t *testing.T) {
 	w := newWorld(t)
 	w.reconcile()
 	w.wantCondition(v1alpha1.ConditionFunded, metav1.ConditionTrue, v1alpha1.ReasonFunded)
-	want := &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Block: 5, SeenAt: metav1.NewTime(w.now)}
+	want := &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 5, SeenAt: metav1.NewTime(w.now)}
 	if diff := cmp.Diff(want, w.status().Funds); diff != "" {
 		t.Errorf("funds (-want +got):\n%s", diff)
 	}

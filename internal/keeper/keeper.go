@@ -8,8 +8,8 @@
 // It believes neither the gateway nor what lies in etcd: an App's spec counts only if the chain wallet → delegation → statement →
 // manifest, quote, terms, channel holds, all for this provider, contract and voucher key; the condition Verified says so, and
 // the controller makes nothing without it. Vouchers are signed only on the channel of an order that was verified, with totals that never shrink, computed
-// from Usage and the tariff of the signed quote. A quote is signed only for this provider's own prices. What a compromised meter could
-// still do is bounded on chain, by the cap and the deposit.
+// from Usage and the tariff of the signed quote, and never above cap × time. A quote is signed only for this provider's own prices. What a
+// compromised meter could still do is bounded by the cap, and on chain by the deposit.
 //
 // It remembers the newest sequence number and total of each app while it runs; after a restart it knows them from what it signed and from
 // what the API server holds.

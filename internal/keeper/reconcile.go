@@ -159,7 +159,7 @@ func (r *reconciler) bill(ctx context.Context, app string, u *v1alpha1.Usage) (r
 		return reconcile.Result{}, reconcile.TerminalError(fmt.Errorf("usage of app %s: %w", app, err))
 	}
 	a := account{
-		channel: id, owed: total, final: u.Status.Final,
+		channel: id, owed: total, most: most(m.order, r.now()), final: u.Status.Final,
 		voucher: signedTotal(u.Status.Voucher, id, voucherOf(id), r.cfg.Domain, signer),
 		release: signedTotal(u.Status.Release, id, releaseOf(id), r.cfg.Domain, signer),
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/metered"
+	"github.com/apocryph/apocryph/internal/quote"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -27,7 +28,9 @@ func owed(s v1alpha1.UsageStatus, t tariff.Tariff) (tariff.Amount, error) {
 type account struct {
 	channel channel.ID
 	owed    tariff.Amount
-	final   bool
+	// most is what the cap could have let be claimed since before the channel was opened.
+	most  tariff.Amount
+	final bool
 	// voucher and release are those already signed, nil if there is none with a good signature.
 	voucher, release *tariff.Amount
 	// signed is the highest total that the keeper remembers to have signed, at signedAt.
@@ -41,8 +44,8 @@ type due struct {
 	wait             time.Duration
 }
 
-// decide never goes down: the total is the highest of what is owed, what the last voucher says and what is remembered. Vouchers wait
-// for their time; the last one and the release do not, and nothing is signed after a release.
+// decide never goes down: the total is the highest of what is owed within the cap, what the last voucher says and what is remembered.
+// Vouchers wait for their time; the last one and the release do not, and nothing is signed after a release.
 func decide(a account, every time.Duration, now time.Time) due {
 	if a.release != nil {
 		return due{}
@@ -51,7 +54,7 @@ func decide(a account, every time.Duration, now time.Time) due {
 	if a.voucher != nil && a.voucher.Cmp(last) > 0 {
 		last = *a.voucher
 	}
-	total := a.owed
+	total := a.owed.Min(a.most)
 	if total.Cmp(last) < 0 {
 		total = last
 	}
@@ -70,6 +73,14 @@ func decide(a account, every time.Duration, now time.Time) due {
 		return due{wait: next.Sub(now)}
 	}
 	return due{voucher: &total}
+}
+
+// most bounds what may be owed on a channel by now: the cap, for every second since its quote can have been signed, which was before it was
+// opened. The contract pays no more, so an honest enclave loses nothing by it; and whoever writes usage for the meter gets no signature that
+// would be worth more later, when the app sleeps.
+func most(o *order, now time.Time) tariff.Amount {
+	signed := int64(min(o.quote.ExpiresAt, 1<<40)) - int64(quote.MaxLife/time.Second)
+	return o.terms.Cap.Mul(uint64(max(now.Unix()-signed, 0)))
 }
 
 // signedTotal returns the total of a voucher or release that an object holds, or nil if its channel or signature is not ours.

@@ -56,6 +56,7 @@ func TestOwed(t *testing.T) {
 func TestDecide(t *testing.T) {
 	now := time.Unix(1000, 0)
 	amount := func(n uint64) *tariff.Amount { a := tariff.Units(n); return &a }
+	capped := func(a account, most uint64) account { a.most = tariff.Units(most); return a }
 	tests := map[string]struct {
 		account account
 		want    due
@@ -74,9 +75,15 @@ func TestDecide(t *testing.T) {
 		"final below what was signed":       {account{owed: tariff.Units(4), voucher: amount(5), final: true}, due{release: amount(5)}},
 		"nothing after a release":           {account{owed: tariff.Units(9), voucher: amount(5), release: amount(5), final: true}, due{}},
 		"nothing after a release, reopened": {account{owed: tariff.Units(9), voucher: amount(5), release: amount(5)}, due{}},
+		"more owed than the cap pays":       {capped(account{owed: tariff.Units(9), voucher: amount(5)}, 7), due{voucher: amount(7)}},
+		"final above what the cap pays":     {capped(account{owed: tariff.Units(9), voucher: amount(5), final: true}, 7), due{voucher: amount(7), release: amount(7)}},
+		"the cap never takes back":          {capped(account{owed: tariff.Units(9), voucher: amount(5)}, 4), due{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			if tt.account.most.IsZero() {
+				tt.account.most = tariff.Units(1000)
+			}
 			got := decide(tt.account, 10*time.Second, now)
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(due{})); diff != "" {
 				t.Errorf("due (-want +got):\n%s", diff)
