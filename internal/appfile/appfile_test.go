@@ -209,7 +209,7 @@ func TestProblems(t *testing.T) {
 		"a key that is written twice":                {service("image: b"), "compose.yaml:4:1: the key image is written twice, here and at line 3"},
 		"a size in words":                            {service("mem_limit: lots"), "compose.yaml:4:5: services.web.mem_limit: lots is no size"},
 		"a time in words":                            {service("healthcheck: {test: [CMD, a], interval: soon}"), "compose.yaml:4:35: services.web.healthcheck.interval: soon is no duration"},
-		"a time without a unit":                      {service("stop_grace_period: 10"), "compose.yaml:4:5: services.web.stop_grace_period: must be a string"},
+		"a time without a unit":                      {service("stop_grace_period: 10"), "compose.yaml:4:5: services.web.stop_grace_period: must be one text"},
 		"a number in words":                          {service("cpus: lots"), "compose.yaml:4:5: services.web.cpus: \"lots\" is no number"},
 		"neither yes nor no":                         {service("read_only: perhaps"), "compose.yaml:4:5: services.web.read_only: perhaps is neither true nor false"},
 		"an item's number in words":                  {service("ports: [{target: x}]"), "compose.yaml:4:5: services.web.ports: \"x\" is no number"},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
@@ -32,8 +33,24 @@ func (e envFile) readInto(vars map[string]string, get func(string) (string, bool
 		}
 	}
 	b := budget{}
-	err := dotenv.ParseWithFormat(bytes.NewReader(e.content), e.name, vars, b.lookup(get), e.format)
-	return b.check(err)
+	err := b.check(dotenv.ParseWithFormat(bytes.NewReader(e.content), e.name, vars, b.lookup(get), e.format))
+	if err == nil {
+		return nil
+	}
+	m := regexp.MustCompile(`line (\d+): (.*)$`).FindStringSubmatch(firstLine(err))
+	if m == nil {
+		return err
+	}
+	line, _ := strconv.Atoi(m[1])
+	message := m[2]
+	for begins, said := range map[string]string{ // what a value has is nobody's business
+		"key cannot contain a space": "a name has a space in it", "unterminated quoted value": "a quote is opened and never closed", "unexpected character": "a name has a character that names can't have",
+	} {
+		if strings.HasPrefix(m[2], begins) {
+			message = said
+		}
+	}
+	return Problems{{File: e.name, Line: line, Column: 1, Message: message, Remedy: "write lines of the form NAME=value, with '…' around a value that has a dollar sign"}}
 }
 
 // unset finds the variables within values that have none themselves and no default.

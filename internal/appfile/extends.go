@@ -40,10 +40,13 @@ func (r *reader) extend(ctx context.Context, in input, doc *document, config map
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		service, _ := services[name].(map[string]any)
 		file, ref := parent(service)
+		at := []string{"services", name, "extends"}
+		if service["extends"] != nil && ref == "" {
+			return Problems{doc.problem(at, "it names no service", "write extends: {service: NAME}, and file: FILE if another file has it")}
+		}
 		if file == "" {
 			continue
 		}
-		at := []string{"services", name, "extends"}
 		from, err := r.extended(ctx, abs(in.dir, file), ref, in.env, nil)
 		if err != nil {
 			return atPlace(err, doc, at)

@@ -113,7 +113,12 @@ func (c *serviceCheck) checkNames(s types.ServiceConfig) {
 		c.checkName(s.ContainerName, c.f.label(c.name), c.f.isSaid(c.name, s.ContainerName), "container_name")
 	}
 	for i, link := range s.Links {
-		if target, alias, ok := strings.Cut(link, ":"); ok && alias != target {
+		target, alias, ok := strings.Cut(link, ":")
+		if _, runs := c.f.project.Services[target]; !runs {
+			c.problem(fmt.Sprintf("there is no service %s here, or its profile is not on", target), "name a service that runs, or remove it from links", "links", strconv.Itoa(i))
+			continue
+		}
+		if ok && alias != target {
 			c.checkName(alias, c.f.label(target), c.f.says(c.name, alias) || c.f.filesSay(alias), "links", strconv.Itoa(i))
 		}
 	}

@@ -102,7 +102,7 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 	if r.nodes += doc.nodes; r.nodes > maxExpanded {
 		return nil, nil, Problems{{File: doc.file, Message: fmt.Sprintf("the app file leads to more than %d entries", maxExpanded), Remedy: "include less"}}
 	}
-	problems := doc.unknownKeys()
+	problems := append(doc.unknownKeys(), doc.mountOptions()...)
 	if unset {
 		doc.findIdle(r.src.profiles())
 		problems = append(problems, doc.unsetVariables(in.env, nil)...)
@@ -199,7 +199,10 @@ func (r *reader) load(ctx context.Context, details types.ConfigDetails, set func
 
 // include merges what other files have into a file, as Compose does: what is in both is merged, and the including file wins.
 func (r *reader) include(ctx context.Context, in input, doc *document, config map[string]any) error {
-	list, _ := config["include"].([]any)
+	list, ok := config["include"].([]any)
+	if !ok && config["include"] != nil {
+		return Problems{doc.problem([]string{"include"}, "must be a list", "write a list of files, as in [other.yaml]")}
+	}
 	delete(config, "include")
 	for i, entry := range list {
 		at := []string{"include", fmt.Sprint(i)}
@@ -260,6 +263,9 @@ func (r *reader) included(in input, doc *document, at []string, entry any) ([]in
 	}
 	var files []input
 	for _, p := range paths {
+		if strings.Contains(p, "://") {
+			return nil, Problems{doc.problem(at, fmt.Sprintf("not supported: %.200s is not on this machine", p), "download it, and name the file")}
+		}
 		p = abs(in.dir, p)
 		chain := append(slices.Clip(in.chain), in.path)
 		if slices.Contains(chain, p) {

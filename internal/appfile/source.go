@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -103,6 +104,12 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// isMergeable reports whether << can have a value: a mapping, or a list of them.
+func isMergeable(n *yaml.Node) bool {
+	n = resolve(n)
+	return n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode && !slices.ContainsFunc(n.Content, func(e *yaml.Node) bool { return resolve(e).Kind != yaml.MappingNode })
+}
+
 // counter computes the size of a tree with its aliases expanded, each node once.
 type counter struct {
 	file  string
@@ -127,6 +134,11 @@ func (c *counter) size(n *yaml.Node) (int, *Problem) {
 	}
 	if size, ok := c.sizes[n]; ok {
 		return size, nil
+	}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i]; isMerge(key) && !isMergeable(n.Content[i+1]) {
+			return 0, &Problem{File: c.file, Line: key.Line, Column: key.Column, Message: "what << stands for is no mapping", Remedy: "write the alias of a mapping, as in <<: *common"}
+		}
 	}
 	if c.open[n] {
 		return 0, &Problem{File: c.file, Line: n.Line, Column: n.Column, Message: "an alias stands for something that contains it", Remedy: "remove the alias"}

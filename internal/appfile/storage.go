@@ -12,6 +12,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/go-units"
+	"go.yaml.in/yaml/v4"
 
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/manifest"
@@ -119,6 +120,29 @@ func (c *storageCheck) readVolume(v types.ServiceVolumeConfig, at []string) {
 	}
 	c.f.volumes[m.Volume] = size
 	c.mounts = append(c.mounts, m)
+}
+
+// mountOptions finds options of short mounts that there are none of: the Compose loader leaves out what it does not know.
+func (d *document) mountOptions() Problems {
+	known := []string{
+		"ro", "rw", "nocopy", "z", "Z", "U", "cached", "delegated", "consistent", "rprivate", "private", "rshared", "shared", "rslave", "slave",
+	}
+	var found Problems
+	d.scalars(func(path []string, n *yaml.Node) {
+		if len(path) != 4 || path[0] != "services" || path[2] != "volumes" || strings.Contains(n.Value, "$") {
+			return
+		}
+		parts := strings.Split(n.Value, ":")
+		if len(parts) != 3 || len(parts[0]) == 1 {
+			return
+		}
+		for option := range strings.SplitSeq(parts[2], ",") {
+			if !slices.Contains(known, option) {
+				found = append(found, d.problem(path, fmt.Sprintf("%.80q is no option of a mount", option), "write ro, rw or nocopy after the second colon, or nothing"))
+			}
+		}
+	})
+	return found
 }
 
 // volumeName is a label that no volume of the file has, for one that it does not name.

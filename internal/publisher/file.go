@@ -194,7 +194,7 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("no regular file")}
 	}
 	content, err := io.ReadAll(io.LimitReader(f, appfile.MaxSize+1))
 	if err == nil && len(content) > appfile.MaxSize {
