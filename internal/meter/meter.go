@@ -28,6 +28,9 @@ import (
 // leases is where kubelets renew their heartbeats.
 const leases = "kube-node-lease"
 
+// errUnheard says that no heartbeat could be read for a while, so that an end could not be told from a clock that jumped.
+var errUnheard = errors.New("machines' heartbeats are unknown")
+
 // Meter keeps the accounts of all apps.
 type Meter struct {
 	client    client.WithWatch
@@ -36,8 +39,7 @@ type Meter struct {
 	log       *slog.Logger
 	now       func() time.Time
 	gauges    *gauges
-
-	machines map[string]time.Time
+	pulse     pulse
 }
 
 // New returns a meter for the apps of a system namespace, which accrues once per tick.
@@ -52,6 +54,7 @@ func (m *Meter) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { _ = bell.Run(ctx) })
+	all.Go(func() { m.listen(ctx) })
 	ticker := time.NewTicker(m.tick)
 	defer ticker.Stop()
 	for {
@@ -67,7 +70,7 @@ func (m *Meter) Run(ctx context.Context) error {
 			case <-rung.more:
 				for _, ns := range rung.take() {
 					if app, ok := v1alpha1.AppOf(ns); ok {
-						m.keep(ctx, app)
+						m.keep(ctx, app, false)
 					}
 				}
 			}
@@ -77,7 +80,7 @@ func (m *Meter) Run(ctx context.Context) error {
 
 // round keeps every account once.
 func (m *Meter) round(ctx context.Context, bell *kube.Bell) error {
-	if err := m.readHeartbeats(ctx); err != nil {
+	if err := m.hear(ctx); err != nil {
 		return err
 	}
 	var apps v1alpha1.AppList
@@ -95,7 +98,7 @@ func (m *Meter) round(ctx context.Context, bell *kube.Bell) error {
 		} else {
 			bell.Listen(ctx, v1alpha1.Namespace(app.Name))
 		}
-		m.keep(ctx, app.Name)
+		m.keep(ctx, app.Name, true)
 	}
 	for _, gone := range m.gauges.forgetAllBut(known) {
 		bell.Forget(ctx, v1alpha1.Namespace(gone))
@@ -109,28 +112,71 @@ func accountable(app *v1alpha1.App) bool {
 	return slices.Contains(app.Finalizers, v1alpha1.FinalizerApp) || app.Status.EndReason != ""
 }
 
-func (m *Meter) readHeartbeats(ctx context.Context) error {
+// listen follows heartbeats until ctx ends, however long accounts take.
+func (m *Meter) listen(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := m.hear(ctx); err != nil && ctx.Err() == nil {
+				m.log.Warn("heartbeats not heard", "error", err)
+			}
+		}
+	}
+}
+
+// hear reads heartbeats once.
+func (m *Meter) hear(ctx context.Context) error {
 	var list coordinationv1.LeaseList
 	if err := m.client.List(ctx, &list, client.InNamespace(leases)); err != nil {
 		return fmt.Errorf("listing heartbeats: %w", err)
 	}
-	m.machines = map[string]time.Time{}
+	beats := map[string]time.Time{}
 	for _, l := range list.Items {
 		if l.Spec.RenewTime != nil {
-			m.machines[l.Name] = l.Spec.RenewTime.Time
+			beats[l.Name] = l.Spec.RenewTime.Time
 		}
 	}
+	ready := map[string]time.Time{}
+	if !m.pulse.knows(beats, m.now()) {
+		var err error
+		if ready, err = m.readySince(ctx); err != nil {
+			return err
+		}
+	}
+	m.pulse.hear(beats, ready, m.now())
 	return nil
 }
 
+// readySince returns since when Kubernetes has called each machine ready, of those that it calls so.
+func (m *Meter) readySince(ctx context.Context) (map[string]time.Time, error) {
+	var nodes corev1.NodeList
+	if err := m.client.List(ctx, &nodes); err != nil {
+		return nil, fmt.Errorf("listing machines: %w", err)
+	}
+	ready := map[string]time.Time{}
+	for _, n := range nodes.Items {
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				ready[n.Name] = c.LastTransitionTime.Time
+			}
+		}
+	}
+	return ready, nil
+}
+
 // keep brings one account up to date; what fails is tried again in the next round, and nothing is lost meanwhile.
-func (m *Meter) keep(ctx context.Context, app string) {
-	if err := m.account(ctx, app); err != nil && ctx.Err() == nil && !apierrors.IsConflict(err) {
+func (m *Meter) keep(ctx context.Context, app string, due bool) {
+	if err := m.account(ctx, app, due); err != nil && ctx.Err() == nil && !apierrors.IsConflict(err) {
 		m.log.Warn("account not kept", "app", app, "error", err)
 	}
 }
 
-func (m *Meter) account(ctx context.Context, name string) error {
+// account brings one account up to date. It writes how far open intervals have come only when a billing tick is due.
+func (m *Meter) account(ctx context.Context, name string, due bool) error {
 	key := client.ObjectKey{Namespace: m.namespace, Name: name}
 	var app v1alpha1.App
 	if err := m.client.Get(ctx, key, &app); err != nil {
@@ -153,7 +199,7 @@ func (m *Meter) account(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
 	}
-	if !equality.Semantic.DeepEqual(u.Status, next) {
+	if moved(u.Status, next) || (due && !equality.Semantic.DeepEqual(u.Status, next)) {
 		u.Status = next
 		if err := m.client.Status().Update(ctx, u); err != nil {
 			return fmt.Errorf("writing the account: %w", err)
@@ -185,9 +231,13 @@ func (m *Meter) usage(ctx context.Context, app *v1alpha1.App) (*v1alpha1.Usage, 
 
 // observe reads what there is of an app, from the API server itself.
 func (m *Meter) observe(ctx context.Context, app *v1alpha1.App) (Observed, []client.Object, error) {
+	heard, fresh := m.pulse.latest(m.now())
+	if !fresh {
+		return Observed{}, nil, errUnheard
+	}
 	o := Observed{
-		Machines: m.machines,
-		Stopped:  app.Status.EndReason != "" && meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionStopped),
+		Heard:   heard,
+		Stopped: app.Status.EndReason != "" && meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionStopped),
 	}
 	in := client.InNamespace(v1alpha1.Namespace(app.Name))
 	var pods corev1.PodList

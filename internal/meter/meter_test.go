@@ -4,6 +4,7 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -58,6 +59,15 @@ func heartbeat(n int) *coordinationv1.Lease {
 	}
 }
 
+func theMachine() *corev1.Node {
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "m"},
+		Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{
+			{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: seconds(-500)},
+		}},
+	}
+}
+
 func cluster(funcs interceptor.Funcs, objects ...client.Object) client.WithWatch {
 	return fake.NewClientBuilder().WithScheme(kube.Scheme()).WithStatusSubresource(&v1alpha1.App{}, &v1alpha1.Usage{}, &corev1.Pod{}).
 		WithInterceptorFuncs(funcs).WithObjects(objects...).Build()
@@ -81,10 +91,22 @@ func stored(t *testing.T, c client.Client) v1alpha1.UsageStatus {
 // step keeps the one account once, reading heartbeats before.
 func (m *Meter) step(t *testing.T) error {
 	t.Helper()
-	if err := m.readHeartbeats(t.Context()); err != nil {
+	if err := m.hear(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return m.account(t.Context(), "a")
+	return m.account(t.Context(), "a", true)
+}
+
+func beat(t *testing.T, c client.Client, n int) {
+	t.Helper()
+	l := &coordinationv1.Lease{}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(heartbeat(n)), l); err != nil {
+		t.Fatal(err)
+	}
+	l.Spec = heartbeat(n).Spec
+	if err := c.Update(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func end(t *testing.T, c client.Client, n int) {
@@ -103,10 +125,13 @@ func end(t *testing.T, c client.Client, n int) {
 }
 
 func TestAPodIsWrittenDownBeforeItMayGo(t *testing.T) {
-	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40))
+	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40), theMachine())
 	m := newMeter(c, 60)
-	if err := m.step(t); err != nil {
-		t.Fatal(err)
+	for _, n := range []int{40, 50, 60} {
+		beat(t, c, n)
+		if err := m.step(t); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if diff := cmp.Diff(seconds(40).UTC(), stored(t, c).Open[0].AccruedTo.UTC()); diff != "" {
 		t.Errorf("accrued to (-want +got):\n%s", diff)
@@ -116,7 +141,7 @@ func TestAPodIsWrittenDownBeforeItMayGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := stored(t, c)
-	if got.Totals.CPUMilliSeconds != "50000" || len(got.Open) != 0 {
+	if got.Totals.CPUMilliSeconds != "49000" || len(got.Open) != 0 {
 		t.Errorf("account is %+v", got)
 	}
 	p := &corev1.Pod{}
@@ -134,13 +159,13 @@ func TestACrashBeforeTheFinalizerGoesCountsOnce(t *testing.T) {
 		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 			return away
 		},
-	}, theApp(), thePod(), heartbeat(40))
+	}, theApp(), thePod(), heartbeat(40), theMachine())
 	end(t, c, 50)
 	for range 3 {
 		if err := newMeter(c, 60).step(t); !apierrors.IsInternalError(err) {
 			t.Fatalf("error is %v", err)
 		}
-		if got := stored(t, c); got.Totals.CPUMilliSeconds != "50000" {
+		if got := stored(t, c); got.Totals.CPUMilliSeconds != "49000" {
 			t.Fatalf("account is %+v", got)
 		}
 	}
@@ -154,7 +179,7 @@ func TestAnAccountThatSomebodyElseWroteIsReadAgain(t *testing.T) {
 			}
 			return c.SubResource(sub).Update(ctx, obj, opts...)
 		},
-	}, theApp(), thePod(), heartbeat(40))
+	}, theApp(), thePod(), heartbeat(40), theMachine())
 	end(t, c, 50)
 	if err := newMeter(c, 60).step(t); !apierrors.IsConflict(err) {
 		t.Errorf("error is %v, want a conflict", err)
@@ -195,8 +220,70 @@ func TestMissingRightsEndNothing(t *testing.T) {
 	}
 }
 
-func TestRunKeepsEveryAccountAndStops(t *testing.T) {
+func TestWithoutHeartbeatsNothingIsDecided(t *testing.T) {
 	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40))
+	end(t, c, 50)
+	m := newMeter(c, 60)
+	if err := m.account(t.Context(), "a", true); !errors.Is(err, errUnheard) {
+		t.Errorf("error is %v, want %v", err, errUnheard)
+	}
+	if got := stored(t, c); got.Totals != (v1alpha1.Totals{}) {
+		t.Errorf("account is %+v", got)
+	}
+}
+
+// What can wait for the next tick is not written each time a pod changes.
+func TestWritesOfOneInterval(t *testing.T) {
+	writes := map[string]int{}
+	c := cluster(interceptor.Funcs{
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, obj client.Object, opts ...client.SubResourceUpdateOption) error {
+			if _, ok := obj.(*v1alpha1.Usage); ok {
+				writes["usage"]++
+			}
+			return c.SubResource(sub).Update(ctx, obj, opts...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+			writes["finalizer"]++
+			return c.Patch(ctx, obj, patch, opts...)
+		},
+	}, theApp(), thePod(), heartbeat(40))
+	m := newMeter(c, 60)
+	look := func(due bool) {
+		t.Helper()
+		if err := m.hear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.account(t.Context(), "a", due); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := 40; n <= 60; n += 5 {
+		beat(t, c, n)
+		look(false)
+	}
+	end(t, c, 50)
+	for range 5 {
+		look(false)
+	}
+	if diff := cmp.Diff(map[string]int{"usage": 2, "finalizer": 1}, writes); diff != "" {
+		t.Errorf("writes of an interval (-want +got):\n%s", diff)
+	}
+	if n := len(stored(t, c).ClosedUIDs); n != 1 {
+		t.Errorf("%d UIDs are remembered before the tick", n)
+	}
+	for range 5 {
+		look(true)
+	}
+	if diff := cmp.Diff(map[string]int{"usage": 3, "finalizer": 1}, writes); diff != "" {
+		t.Errorf("writes with a tick (-want +got):\n%s", diff)
+	}
+	if n := len(stored(t, c).ClosedUIDs); n != 0 {
+		t.Errorf("%d UIDs are remembered after the tick", n)
+	}
+}
+
+func TestRunKeepsEveryAccountAndStops(t *testing.T) {
+	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40), theMachine())
 	m := newMeter(c, 60)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -208,7 +295,7 @@ func TestRunKeepsEveryAccountAndStops(t *testing.T) {
 		}
 		end(t, c, 50) // rings the bell, long before the next tick
 		synctest.Wait()
-		if got := stored(t, c); got.Totals.CPUMilliSeconds != "50000" {
+		if got := stored(t, c); got.Totals.CPUMilliSeconds != "49000" {
 			t.Errorf("account is %+v", got)
 		}
 		cancel()
@@ -218,7 +305,7 @@ func TestRunKeepsEveryAccountAndStops(t *testing.T) {
 	})
 	w := httptest.NewRecorder()
 	m.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	if want := `apocryph_usage_total{app="a",resource="cpu"} 50000`; !strings.Contains(w.Body.String(), want) {
+	if want := `apocryph_usage_total{app="a",resource="cpu"} 49000`; !strings.Contains(w.Body.String(), want) {
 		t.Errorf("metrics lack %s:\n%s", want, w.Body)
 	}
 }

@@ -6,7 +6,8 @@
 // takes off, and only after their interval is closed in Usage.status: so nothing vanishes unwritten, however long the meter is away. An
 // interval is closed, added to the totals and remembered by its UID in one write with optimistic concurrency; a crash between that and
 // the finalizer repeats the latter only. Times come from the kubelet's records and the machines' heartbeats, not from this process's
-// presence; what they don't prove is free. Nothing ever goes down or back: not totals, not accruedTo.
+// presence; what they don't prove is free. Nothing ever goes down or back: not totals, not accruedTo. Which time counts, case by case, is
+// in docs/protocol/metering.md.
 package meter
 
 import (
@@ -23,12 +24,6 @@ import (
 )
 
 const (
-	// settling is how much younger than now a second must not be to be billed: a kubelet needs a moment to report that a container ended.
-	settling = 5 * time.Second
-	// maxSilence is how long a machine may be silent before the time since is unproven, unless a container ran through it. A kubelet
-	// renews its Lease every 10 s and is declared dead after 40.
-	maxSilence = 2 * time.Minute
-
 	kindPod    = "Pod"
 	kindVolume = "Volume"
 )
@@ -37,8 +32,8 @@ const (
 type Observed struct {
 	Pods   []corev1.Pod
 	Claims []corev1.PersistentVolumeClaim
-	// Machines has the last heartbeat of each.
-	Machines map[string]time.Time
+	// Heard is what machines' heartbeats prove.
+	Heard Heard
 	// Stopped says that the app is ending and no pod will be made any more.
 	Stopped bool
 }
@@ -54,21 +49,30 @@ func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStat
 	if err != nil {
 		return s, nil, err
 	}
-	a := &account{status: s, totals: totals, now: now}
+	a := &account{status: s, totals: totals, heard: o.Heard, now: now}
 	for i := range o.Pods {
 		if guarded(&o.Pods[i]) {
-			a.pod(&o.Pods[i], o.Machines)
+			a.pod(&o.Pods[i])
 		}
 	}
 	for i := range o.Claims {
 		if guarded(&o.Claims[i]) {
-			a.claim(&o.Claims[i], o.Machines)
+			a.claim(&o.Claims[i])
 		}
 	}
 	a.forgetGone()
 	a.status.Totals = WriteTotals(a.totals)
 	a.status.Final = o.Stopped && len(a.status.Open) == 0 && len(a.status.ClosedUIDs) == 0 && len(a.seen) == 0
 	return a.status, a.release, nil
+}
+
+// moved reports whether an account says something new other than how far open intervals have come and which UIDs need not be remembered any
+// more: those two may wait for the next billing tick, the rest may not.
+func moved(was, is v1alpha1.UsageStatus) bool {
+	same := was.Final == is.Final && was.Totals == is.Totals && slices.EqualFunc(was.Open, is.Open, func(a, b v1alpha1.Interval) bool {
+		return a.UID == b.UID && a.Start.Equal(&b.Start)
+	})
+	return !same || slices.ContainsFunc(is.ClosedUIDs, func(uid string) bool { return !slices.Contains(was.ClosedUIDs, uid) })
 }
 
 func guarded(obj metav1.Object) bool {
@@ -79,84 +83,89 @@ func guarded(obj metav1.Object) bool {
 type account struct {
 	status  v1alpha1.UsageStatus
 	totals  usage.Totals
+	heard   Heard
 	now     time.Time
 	seen    []string
 	release []types.UID
 }
 
-func (a *account) pod(p *corev1.Pod, machines map[string]time.Time) {
+func (a *account) pod(p *corev1.Pod) {
 	uid := string(p.UID)
 	a.seen = append(a.seen, uid)
 	if slices.Contains(a.status.ClosedUIDs, uid) {
 		a.release = append(a.release, p.UID)
 		return
 	}
-	t := times(p)
+	t, rate := times(p), Requests(p)
 	i := a.find(uid)
 	if i < 0 && !t.start.IsZero() {
-		rate := Requests(&p.Spec)
 		i = a.open(v1alpha1.Interval{
-			UID: uid, Kind: kindPod, Name: p.Labels[v1alpha1.LabelService], Machine: p.Spec.NodeName,
-			MilliCPU: rate.MilliCPU, MemoryBytes: rate.MemoryBytes, EphemeralBytes: rate.EphemeralBytes, Start: ceil(t.start),
-		})
+			UID: uid, Kind: kindPod, Name: p.Labels[v1alpha1.LabelService], Machine: p.Spec.NodeName, Start: metav1.NewTime(firstWhole(t.start)),
+		}, rate)
 	}
 	switch {
 	case t.over && i < 0: // never started, so there is nothing to write down
 		a.release = append(a.release, p.UID)
 	case t.over:
-		a.close(i, t.end)
+		a.closePod(i, t.end, rate)
 		a.release = append(a.release, p.UID)
 	case i >= 0:
-		a.accruePod(i, t, machines)
-	}
-}
-
-// accruePod moves an open interval on to the machine's heartbeat. After a long silence only a container that ran through it proves the
-// time between; otherwise the interval goes on with what runs now.
-func (a *account) accruePod(i int, t podTimes, machines map[string]time.Time) {
-	in := &a.status.Open[i]
-	beat, ok := machines[in.Machine]
-	if !ok {
-		return
-	}
-	upTo := accrued(in)
-	if beat.Sub(upTo) > maxSilence && (t.running.IsZero() || t.running.After(upTo)) {
-		a.bank(i)
-		in.Start, in.AccruedTo = ceil(t.running), nil
-		if t.running.IsZero() {
-			in.Start = ceil(beat)
+		m := a.heard.Machines[a.status.Open[i].Machine]
+		a.skipSilence(i, m, m.Beat)
+		upTo := m.upTo()
+		if !t.running && t.end.Before(upTo) {
+			upTo = t.end // it may have been the last
 		}
+		a.accrue(i, rate, upTo)
 	}
-	a.accrue(i, beat)
 }
 
-func (a *account) claim(c *corev1.PersistentVolumeClaim, machines map[string]time.Time) {
+func (a *account) closePod(i int, end time.Time, rate usage.Rate) {
+	if m, ok := a.heard.Machines[a.status.Open[i].Machine]; ok {
+		// A machine that recorded an end long after its last heartbeat slept in between, or its clock jumped.
+		if end.Sub(m.Beat) > maxSilence {
+			end = m.Beat
+		}
+		a.skipSilence(i, m, end)
+	}
+	a.close(i, rate, end)
+}
+
+// skipSilence leaves out of an interval, which is looked at until some time, what lies before the end of its machine's last long silence and is
+// not written down yet. Nothing says when that silence began.
+func (a *account) skipSilence(i int, m Machine, until time.Time) {
+	in := &a.status.Open[i]
+	proven := earlier(m.Since, until)
+	if m.Since.IsZero() || proven.Sub(accrued(in)) <= maxSilence {
+		return // never heard, or not long enough to hold a silence that matters
+	}
+	a.bank(i)
+	in.Start, in.AccruedTo = ceil(proven), nil
+}
+
+func (a *account) claim(c *corev1.PersistentVolumeClaim) {
 	uid := string(c.UID)
 	a.seen = append(a.seen, uid)
 	if slices.Contains(a.status.ClosedUIDs, uid) {
 		a.release = append(a.release, c.UID)
 		return
 	}
-	size := c.Spec.Resources.Requests.Storage().Value()
+	rate := usage.Rate{StorageBytes: c.Spec.Resources.Requests.Storage().Value()}
 	i := a.find(uid)
 	if i < 0 && c.Status.Phase == corev1.ClaimBound && c.DeletionTimestamp.IsZero() {
 		// Nobody records when a claim was bound: what passed before it was first seen is free.
-		i = a.open(v1alpha1.Interval{
-			UID: uid, Kind: kindVolume, Name: c.Labels[v1alpha1.LabelVolume], StorageBytes: size, Start: ceil(a.now),
-		})
+		i = a.open(v1alpha1.Interval{UID: uid, Kind: kindVolume, Name: c.Labels[v1alpha1.LabelVolume], Start: ceil(a.now)}, rate)
 	}
 	switch {
 	case !c.DeletionTimestamp.IsZero():
 		if i >= 0 {
-			a.close(i, c.DeletionTimestamp.Time)
+			a.skipSilence(i, a.heard.Cluster, c.DeletionTimestamp.Time)
+			a.close(i, rate, c.DeletionTimestamp.Time)
 		}
 		a.release = append(a.release, c.UID)
 	case i >= 0:
-		a.accrue(i, newest(machines))
-		if in := &a.status.Open[i]; in.StorageBytes != size {
-			a.bank(i)
-			in.StorageBytes, in.Start, in.AccruedTo = size, metav1.NewTime(accrued(in)), nil
-		}
+		a.skipSilence(i, a.heard.Cluster, a.heard.Cluster.Beat)
+		a.accrue(i, rate, a.heard.Cluster.upTo())
 	}
 }
 
@@ -164,18 +173,28 @@ func (a *account) find(uid string) int {
 	return slices.IndexFunc(a.status.Open, func(in v1alpha1.Interval) bool { return in.UID == uid })
 }
 
-func (a *account) open(in v1alpha1.Interval) int {
+func (a *account) open(in v1alpha1.Interval, rate usage.Rate) int {
 	a.status.Open = append(a.status.Open, in)
-	return len(a.status.Open) - 1
+	i := len(a.status.Open) - 1
+	setRate(&a.status.Open[i], rate)
+	return i
 }
 
-// accrue lets an interval be billed up to a heartbeat, but not the last moments.
-func (a *account) accrue(i int, beat time.Time) {
+// accrue lets an interval be billed up to a time. Nobody records when a rate changed: one that fell counts from what is not written down yet, one
+// that rose from now, and the time between is free.
+func (a *account) accrue(i int, rate usage.Rate, upTo time.Time) {
 	in := &a.status.Open[i]
-	upTo := a.now.Add(-settling)
-	if beat.Before(upTo) {
-		upTo = beat
+	a.turn(i, least(metered.RateOf(*in), rate), accrued(in))
+	if a.now.Before(upTo) {
+		upTo = a.now
 	}
+	a.reach(i, upTo)
+	a.turn(i, rate, a.now)
+}
+
+// reach moves an interval on to a time, if that is later than what it has.
+func (a *account) reach(i int, upTo time.Time) {
+	in := &a.status.Open[i]
 	upTo = upTo.Truncate(time.Second)
 	if !upTo.After(accrued(in)) {
 		return
@@ -186,9 +205,21 @@ func (a *account) accrue(i int, beat time.Time) {
 	}
 }
 
-// close ends an interval, but never before what was billed already, and adds it to the totals.
-func (a *account) close(i int, end time.Time) {
+// turn lets an interval go on at another rate, from a time that is not before what is written down.
+func (a *account) turn(i int, rate usage.Rate, from time.Time) {
 	in := &a.status.Open[i]
+	if metered.RateOf(*in) == rate {
+		return
+	}
+	a.bank(i)
+	in.Start, in.AccruedTo = ceil(later(from, accrued(in))), nil
+	setRate(in, rate)
+}
+
+// close ends an interval, but never before what was billed already, and adds it to the totals.
+func (a *account) close(i int, rate usage.Rate, end time.Time) {
+	in := &a.status.Open[i]
+	a.turn(i, least(metered.RateOf(*in), rate), accrued(in))
 	if end.After(accrued(in)) {
 		in.AccruedTo = &metav1.Time{Time: end.Truncate(time.Second)}
 	}
@@ -222,15 +253,13 @@ func accrued(in *v1alpha1.Interval) time.Time {
 	return in.AccruedTo.Time
 }
 
-func newest(machines map[string]time.Time) time.Time {
-	var t time.Time
-	for _, beat := range machines {
-		if beat.After(t) {
-			t = beat
-		}
-	}
-	return t
+func setRate(in *v1alpha1.Interval, r usage.Rate) {
+	in.MilliCPU, in.MemoryBytes, in.EphemeralBytes, in.StorageBytes = r.MilliCPU, r.MemoryBytes, r.EphemeralBytes, r.StorageBytes
 }
+
+// firstWhole is the first second that is whole after something was recorded to have started. Kubernetes keeps such times in whole seconds, rounded
+// down: so that second began before the start did.
+func firstWhole(recorded time.Time) time.Time { return recorded.Truncate(time.Second).Add(time.Second) }
 
 // ceil rounds up to the whole seconds that the API keeps.
 func ceil(t time.Time) metav1.Time {

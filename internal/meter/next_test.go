@@ -72,6 +72,29 @@ func failed(p *corev1.Pod)      { p.Status.Phase = corev1.PodFailed }
 func unscheduled(p *corev1.Pod) { p.Spec.NodeName = "" }
 func unguarded(p *corev1.Pod)   { p.Finalizers = nil }
 
+func made(when int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.CreationTimestamp = stamp(when) }
+}
+
+func sidecar(since int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{
+			{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(since)}}},
+		}
+	}
+}
+
+// asking is for a change of a pod's cpu that is under way.
+func asking(cpu, granted string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse(cpu)
+		p.Status.ContainerStatuses[0].AllocatedResources = corev1.ResourceList{"cpu": resource.MustParse(granted), "memory": resource.MustParse("1Ki")}
+		if cpu == granted {
+			p.Status.ContainerStatuses[0].AllocatedResources = nil
+		}
+	}
+}
+
 func claim(uid, size string, change ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
 	c := corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
@@ -94,6 +117,11 @@ func openPod(uid string, start int64, accrued *metav1.Time) v1alpha1.Interval {
 	}
 }
 
+func openAt(in v1alpha1.Interval, milliCPU int64) v1alpha1.Interval {
+	in.MilliCPU = milliCPU
+	return in
+}
+
 func openVolume(uid string, size, start int64, accrued *metav1.Time) v1alpha1.Interval {
 	return v1alpha1.Interval{UID: uid, Kind: "Volume", Name: "data", StorageBytes: size, Start: stamp(start), AccruedTo: accrued}
 }
@@ -107,11 +135,21 @@ func stored(seconds, size int64) v1alpha1.Totals {
 	return meter.WriteTotals(usage.Rate{StorageBytes: size}.For(seconds))
 }
 
+// steadily is a machine whose heartbeats have come without a pause for long.
+func steadily(beat int64) meter.Machine {
+	return meter.Machine{Beat: at(beat), Since: at(-9000), Steady: at(-9000)}
+}
+
+func heard(m meter.Machine) meter.Heard {
+	return meter.Heard{Machines: map[string]meter.Machine{"m": m}, Cluster: m}
+}
+
 type step struct {
 	state    v1alpha1.UsageStatus
 	pods     []corev1.Pod
 	claims   []corev1.PersistentVolumeClaim
-	beat     int64 // machine m's heartbeat; 0 means none
+	beat     int64 // machine m's heartbeat, which has long been steady; 0 means none
+	since    int64 // when its last long silence ended; 0 means long ago
 	stopped  bool
 	now      int64
 	want     v1alpha1.UsageStatus
@@ -120,76 +158,96 @@ type step struct {
 
 func TestNext(t *testing.T) {
 	type status = v1alpha1.UsageStatus
+	type intervals = []v1alpha1.Interval
 	zero := totals(0)
+	half := status{Open: intervals{openPod("a", 11, stampPtr(50))}, AccruedTo: stampPtr(50)}
 	for name, c := range map[string]step{
 		"nothing is nothing": {now: 100, want: status{Totals: zero}},
 		"a pod that has not started is free": {
 			pods: []corev1.Pod{pod("a")}, beat: 99, now: 100, want: status{Totals: zero},
 		},
-		"a running pod opens at its start and accrues to the heartbeat": {
-			pods: []corev1.Pod{pod("a", running(10))}, beat: 50, now: 100,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+		"a running pod opens after the second of its start and accrues to before the heartbeat": {
+			pods: []corev1.Pod{pod("a", running(10))}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
 		},
 		"an init container's start is the pod's": {
 			pods: []corev1.Pod{pod("a", running(20), initRan(10, 19))}, now: 100,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, nil)}},
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, nil)}},
 		},
-		"the last moments are not billed yet": {
-			pods: []corev1.Pod{pod("a", running(10))}, beat: 100, now: 100,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(95))}, AccruedTo: stampPtr(95)},
+		"nothing starts before its pod is made": {
+			pods: []corev1.Pod{pod("a", running(-3600), made(10))}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
+		},
+		"a start in the future is free until then": {
+			pods: []corev1.Pod{pod("a", running(3600))}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 3601, nil)}},
+		},
+		"a machine whose clock is ahead is not billed ahead of the meter's": {
+			pods: []corev1.Pod{pod("a", running(10))}, beat: 500, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(100))}, AccruedTo: stampPtr(100)},
 		},
 		"without a heartbeat nothing accrues": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", running(10))}, now: 1000,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			state: half, pods: []corev1.Pod{pod("a", running(10))}, now: 1000,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(50))}, AccruedTo: stampPtr(50)},
 		},
 		"an older heartbeat takes nothing back": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", running(10))}, beat: 40, now: 100,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			state: half, pods: []corev1.Pod{pod("a", running(10))}, beat: 60, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(50))}, AccruedTo: stampPtr(50)},
 		},
 		"a restart does not interrupt": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", running(60), ranBefore(10, 55))}, beat: 70, now: 80,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(70))}, AccruedTo: stampPtr(70)},
+			state: half, pods: []corev1.Pod{pod("a", running(60), ranBefore(10, 55))}, beat: 100, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(80))}, AccruedTo: stampPtr(80)},
 		},
-		"a long silence counts when a container ran through it": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", running(10))}, beat: 5000, now: 5010,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(5000))}, AccruedTo: stampPtr(5000)},
+		"the meter's own absence interrupts nothing": {
+			state: half, pods: []corev1.Pod{pod("a", running(4000), ranBefore(3000, 3500))}, beat: 5000, now: 5010,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(4980))}, AccruedTo: stampPtr(4980)},
 		},
-		"a long silence is free when the container was restarted": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", running(4000), ranBefore(10, 0))}, beat: 5000, now: 5010,
-			want: status{Totals: totals(40), Open: []v1alpha1.Interval{openPod("a", 4000, stampPtr(5000))}, AccruedTo: stampPtr(5000)},
+		"a machine's long silence is free, though a container ran through it": {
+			state: half, pods: []corev1.Pod{pod("a", running(10))}, beat: 5000, since: 4000, now: 5010,
+			want: status{Totals: totals(39), Open: intervals{openPod("a", 4000, stampPtr(4980))}, AccruedTo: stampPtr(4980)},
 		},
-		"a long silence is free when nothing runs after it": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", ran(10, 60))}, beat: 5000, now: 5010,
-			want: status{Totals: totals(40), Open: []v1alpha1.Interval{openPod("a", 5000, nil)}, AccruedTo: stampPtr(50)},
+		"a short silence counts": {
+			state: half, pods: []corev1.Pod{pod("a", running(10))}, beat: 5000, since: 170, now: 5010,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(4980))}, AccruedTo: stampPtr(4980)},
+		},
+		"a long silence is free for what ended after it": {
+			state: half, pods: []corev1.Pod{pod("a", ran(10, 4030), failed)}, beat: 5000, since: 4000, now: 5010,
+			want: status{Totals: totals(39 + 30), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+		},
+		"what ended before a long silence did is free as far as it is not written down": {
+			state: half, pods: []corev1.Pod{pod("a", ran(10, 3000), failed)}, beat: 5000, since: 4000, now: 5010,
+			want: status{Totals: totals(39), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+		},
+		"an end long after the last heartbeat counts to that": {
+			state: half, pods: []corev1.Pod{pod("a", ran(10, 3700), failed)}, beat: 98, now: 3701,
+			want: status{Totals: totals(98 - 11), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
 		},
 		"a terminal phase closes": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, nil)}},
+			state: status{Open: intervals{openPod("a", 11, nil)}},
 			pods:  []corev1.Pod{pod("a", ran(10, 40), failed)}, now: 100,
-			want: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
+			want: status{Totals: totals(29), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
 		},
 		"a whole life that nobody saw is written down": {
 			pods: []corev1.Pod{pod("a", ran(10, 40), deleted)}, now: 100,
-			want: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
+			want: status{Totals: totals(29), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
 		},
 		"a closed pod counts once, however often it is seen": {
-			state: status{Totals: totals(30), ClosedUIDs: []string{"a"}},
+			state: status{Totals: totals(29), ClosedUIDs: []string{"a"}},
 			pods:  []corev1.Pod{pod("a", ran(10, 40), deleted)}, now: 100,
-			want: status{Totals: totals(30), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
+			want: status{Totals: totals(29), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
 		},
 		"a closed pod is forgotten when its finalizer is gone": {
-			state: status{Totals: totals(30), ClosedUIDs: []string{"a", "b"}},
+			state: status{Totals: totals(29), ClosedUIDs: []string{"a", "b"}},
 			pods:  []corev1.Pod{pod("a", ran(10, 40), deleted, unguarded), pod("b", ran(10, 40), deleted)}, now: 100,
-			want: status{Totals: totals(30), ClosedUIDs: []string{"b"}}, released: []types.UID{"b"},
+			want: status{Totals: totals(29), ClosedUIDs: []string{"b"}}, released: []types.UID{"b"},
 		},
 		"a deleted pod that still runs goes on": {
-			pods: []corev1.Pod{pod("a", running(10), deleted)}, beat: 50, now: 100,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			pods: []corev1.Pod{pod("a", running(10), deleted)}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
+		},
+		"a deleted pod goes on while a sidecar runs": {
+			pods: []corev1.Pod{pod("a", ran(20, 40), sidecar(10), deleted)}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
 		},
 		"a deleted pod that never had a machine is free": {
 			pods: []corev1.Pod{pod("a", deleted, unscheduled)}, now: 100, want: status{Totals: zero}, released: []types.UID{"a"},
@@ -201,39 +259,48 @@ func TestNext(t *testing.T) {
 			pods: []corev1.Pod{pod("a", failed)}, now: 100, want: status{Totals: zero}, released: []types.UID{"a"},
 		},
 		"a pod lost with its machine counts as far as is proven": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", running(10), failed, deleted)}, now: 1000,
-			want: status{Totals: totals(40), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+			state: half, pods: []corev1.Pod{pod("a", running(10), failed, deleted)}, now: 1000,
+			want: status{Totals: totals(39), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
 		},
 		"an end never undercuts what was billed": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
-			pods:  []corev1.Pod{pod("a", ran(10, 48), failed)}, now: 100,
-			want: status{Totals: totals(40), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+			state: half, pods: []corev1.Pod{pod("a", ran(10, 48), failed)}, now: 100,
+			want: status{Totals: totals(39), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
 		},
 		"a pod that vanished by force counts as far as is proven": {
-			state: status{Open: []v1alpha1.Interval{openPod("a", 10, stampPtr(50))}, AccruedTo: stampPtr(50)}, now: 100,
-			want: status{Totals: totals(40), AccruedTo: stampPtr(50)},
+			state: half, now: 100, want: status{Totals: totals(39), AccruedTo: stampPtr(50)},
+		},
+		"a rate that rose counts from now": {
+			state: half, pods: []corev1.Pod{pod("a", running(10), asking("900m", "900m"))}, beat: 90, now: 100,
+			want: status{Totals: totals(59), Open: intervals{openAt(openPod("a", 100, nil), 900)}, AccruedTo: stampPtr(70)},
+		},
+		"a rate that is asked for and not granted does not count": {
+			state: half, pods: []corev1.Pod{pod("a", running(10), asking("900m", "500m"))}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
+		},
+		"a rate that fell counts from what is not written down": {
+			state: half, pods: []corev1.Pod{pod("a", running(10), asking("100m", "500m"))}, beat: 90, now: 100,
+			want: status{Totals: totals(39), Open: intervals{openAt(openPod("a", 50, stampPtr(70)), 100)}, AccruedTo: stampPtr(70)},
 		},
 		"a bound volume opens when first seen": {
 			claims: []corev1.PersistentVolumeClaim{claim("v", "4")}, beat: 90, now: 100,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openVolume("v", 4, 100, nil)}},
+			want: status{Totals: zero, Open: intervals{openVolume("v", 4, 100, nil)}},
 		},
 		"an unbound volume is free": {
 			claims: []corev1.PersistentVolumeClaim{claim("v", "4", func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending })},
 			now:    100, want: status{Totals: zero},
 		},
 		"a volume accrues while any machine lives": {
-			state:  status{Open: []v1alpha1.Interval{openVolume("v", 4, 10, nil)}},
+			state:  status{Open: intervals{openVolume("v", 4, 10, nil)}},
 			claims: []corev1.PersistentVolumeClaim{claim("v", "4")}, beat: 90, now: 100,
-			want: status{Totals: zero, Open: []v1alpha1.Interval{openVolume("v", 4, 10, stampPtr(90))}, AccruedTo: stampPtr(90)},
+			want: status{Totals: zero, Open: intervals{openVolume("v", 4, 10, stampPtr(70))}, AccruedTo: stampPtr(70)},
 		},
 		"a volume that grew counts at both sizes": {
-			state:  status{Open: []v1alpha1.Interval{openVolume("v", 4, 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
+			state:  status{Open: intervals{openVolume("v", 4, 10, stampPtr(50))}, AccruedTo: stampPtr(50)},
 			claims: []corev1.PersistentVolumeClaim{claim("v", "8")}, beat: 90, now: 100,
-			want: status{Totals: stored(80, 4), Open: []v1alpha1.Interval{openVolume("v", 8, 90, nil)}, AccruedTo: stampPtr(90)},
+			want: status{Totals: stored(60, 4), Open: intervals{openVolume("v", 8, 100, nil)}, AccruedTo: stampPtr(70)},
 		},
 		"a deleted volume closes at its deletion": {
-			state:  status{Open: []v1alpha1.Interval{openVolume("v", 4, 10, nil)}},
+			state:  status{Open: intervals{openVolume("v", 4, 10, nil)}},
 			claims: []corev1.PersistentVolumeClaim{claim("v", "4", func(c *corev1.PersistentVolumeClaim) { c.DeletionTimestamp = stampPtr(60) })},
 			now:    100, want: status{Totals: stored(50, 4), ClosedUIDs: []string{"v"}}, released: []types.UID{"v"},
 		},
@@ -260,12 +327,16 @@ func TestNext(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			machines := map[string]time.Time{}
+			var known meter.Heard
 			if c.beat != 0 {
-				machines["m"] = at(c.beat)
+				m := steadily(c.beat)
+				if c.since != 0 {
+					m.Since = at(c.since)
+				}
+				known = heard(m)
 			}
 			before := c.state.DeepCopy()
-			got, released, err := meter.Next(c.state, meter.Observed{Pods: c.pods, Claims: c.claims, Machines: machines, Stopped: c.stopped}, at(c.now))
+			got, released, err := meter.Next(c.state, meter.Observed{Pods: c.pods, Claims: c.claims, Heard: known, Stopped: c.stopped}, at(c.now))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -303,12 +374,12 @@ func TestTotalsAreTheSameHoweverOftenTheyAreLookedAt(t *testing.T) {
 				p = pod("a", running(start))
 			}
 			// The heartbeat is up to ten seconds old.
-			beat := map[string]time.Time{"m": at(now - now%10)}
-			if s, _, err = meter.Next(s, meter.Observed{Pods: []corev1.Pod{p}, Machines: beat}, at(now)); err != nil {
+			beat := heard(steadily(now - now%10))
+			if s, _, err = meter.Next(s, meter.Observed{Pods: []corev1.Pod{p}, Heard: beat}, at(now)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if diff := cmp.Diff(totals(end-start), s.Totals); diff != "" {
+		if diff := cmp.Diff(totals(end-start-1), s.Totals); diff != "" {
 			t.Errorf("every %d s: totals (-want +got):\n%s", every, diff)
 		}
 	}
@@ -320,12 +391,45 @@ func TestRequests(t *testing.T) {
 			"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory), "ephemeral-storage": resource.MustParse("1"),
 		}}}
 	}
-	got := meter.Requests(&corev1.PodSpec{
-		Containers:     []corev1.Container{list("100m", "10"), list("200m", "20")},
-		InitContainers: []corev1.Container{list("1", "5"), list("250m", "15")},
-		Overhead:       corev1.ResourceList{"cpu": resource.MustParse("10m")},
-	})
-	if diff := cmp.Diff(usage.Rate{MilliCPU: 1010, MemoryBytes: 30, EphemeralBytes: 2}, got); diff != "" {
-		t.Errorf("requests (-want +got):\n%s", diff)
+	with := func(change func(*corev1.PodSpec)) *corev1.Pod {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{list("100m", "10"), list("200m", "20")}}}
+		change(&p.Spec)
+		return p
+	}
+	beside := list("50m", "40")
+	beside.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+	for name, c := range map[string]struct {
+		pod  *corev1.Pod
+		want usage.Rate
+	}{
+		"containers add up": {with(func(*corev1.PodSpec) {}), usage.Rate{MilliCPU: 300, MemoryBytes: 30, EphemeralBytes: 2}},
+		"an init container counts where it needs more than all others": {
+			with(func(s *corev1.PodSpec) { s.InitContainers = []corev1.Container{list("1", "5"), list("250m", "15")} }),
+			usage.Rate{MilliCPU: 1000, MemoryBytes: 30, EphemeralBytes: 2},
+		},
+		"a sidecar runs beside the others": {
+			with(func(s *corev1.PodSpec) { s.InitContainers = []corev1.Container{beside} }),
+			usage.Rate{MilliCPU: 350, MemoryBytes: 70, EphemeralBytes: 3},
+		},
+		"an init container runs beside the sidecars before it": {
+			with(func(s *corev1.PodSpec) {
+				s.InitContainers = []corev1.Container{list("2", "1"), beside, list("1", "100")}
+			}),
+			usage.Rate{MilliCPU: 2000, MemoryBytes: 140, EphemeralBytes: 3},
+		},
+		"what is ordered for the pod as a whole goes before what its containers ask for": {
+			with(func(s *corev1.PodSpec) {
+				s.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("3"), "memory": resource.MustParse("9")}}
+			}),
+			usage.Rate{MilliCPU: 3000, MemoryBytes: 9, EphemeralBytes: 2},
+		},
+		"its runtime adds to it": {
+			with(func(s *corev1.PodSpec) { s.Overhead = corev1.ResourceList{"cpu": resource.MustParse("10m")} }),
+			usage.Rate{MilliCPU: 310, MemoryBytes: 30, EphemeralBytes: 2},
+		},
+	} {
+		if diff := cmp.Diff(c.want, meter.Requests(c.pod)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }

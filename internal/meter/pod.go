@@ -16,8 +16,8 @@ import (
 type podTimes struct {
 	// start is the first recorded start of any container, end the last recorded end; zero when there is none.
 	start, end time.Time
-	// running is the earliest start among containers that run now.
-	running time.Time
+	// running says that some container runs.
+	running bool
 	// over says that no container runs or will run any more.
 	over bool
 }
@@ -28,7 +28,7 @@ func times(p *corev1.Pod) podTimes {
 	for i, c := range slices.Concat(p.Status.ContainerStatuses, p.Status.InitContainerStatuses) {
 		for _, state := range []corev1.ContainerState{c.State, c.LastTerminationState} {
 			if r := state.Running; r != nil {
-				t.start, t.running = earlier(t.start, r.StartedAt.Time), earlier(t.running, r.StartedAt.Time)
+				t.start, t.running = earlier(t.start, r.StartedAt.Time), true
 			}
 			if x := state.Terminated; x != nil {
 				t.start = earlier(t.start, x.StartedAt.Time)
@@ -41,9 +41,14 @@ func times(p *corev1.Pod) podTimes {
 			ended = false
 		}
 	}
+	// No container starts before its pod is made, whatever its machine's clock says.
+	if !t.start.IsZero() {
+		t.start = later(t.start, p.CreationTimestamp.Time)
+	}
 	terminal := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+	// Sidecars, which are init containers, end after the others.
 	deleted := !p.DeletionTimestamp.IsZero()
-	t.over = terminal || (deleted && (ended || p.Spec.NodeName == ""))
+	t.over = terminal || (deleted && ((ended && !t.running) || p.Spec.NodeName == ""))
 	return t
 }
 
@@ -54,26 +59,71 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Requests is a pod's effective reservation: the sum of its containers, or the largest init container where that is more, and what its
-// runtime adds.
-func Requests(spec *corev1.PodSpec) usage.Rate {
-	var sum, most usage.Rate
-	for _, c := range spec.Containers {
-		sum = sum.Add(rateOf(c.Resources.Requests))
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	for _, c := range spec.InitContainers {
-		r := rateOf(c.Resources.Requests)
-		most = usage.Rate{
-			MilliCPU:       max(most.MilliCPU, r.MilliCPU),
-			MemoryBytes:    max(most.MemoryBytes, r.MemoryBytes),
-			EphemeralBytes: max(most.EphemeralBytes, r.EphemeralBytes),
+	return a
+}
+
+// Requests is a pod's effective reservation, as the scheduler has it: the sum of its containers, sidecars among them, or what some init
+// container needs with the sidecars before it where that is more, or what is ordered for the pod as a whole; and what its runtime adds. While a
+// change of it is under way, what was asked for and what is granted both count, the lesser of them.
+func Requests(p *corev1.Pod) usage.Rate {
+	var sum, most, sidecars usage.Rate
+	for i := range p.Spec.Containers {
+		sum = sum.Add(granted(&p.Spec.Containers[i], p.Status.ContainerStatuses))
+	}
+	for i := range p.Spec.InitContainers {
+		c := &p.Spec.InitContainers[i]
+		r := granted(c, p.Status.InitContainerStatuses)
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			sum, sidecars = sum.Add(r), sidecars.Add(r)
+			r = usage.Rate{}
+		}
+		most = greatest(most, sidecars.Add(r))
+	}
+	all := greatest(sum, most)
+	if r := p.Spec.Resources; r != nil {
+		if q, ok := r.Requests[corev1.ResourceCPU]; ok {
+			all.MilliCPU = q.MilliValue()
+		}
+		if q, ok := r.Requests[corev1.ResourceMemory]; ok {
+			all.MemoryBytes = q.Value()
 		}
 	}
+	return all.Add(rateOf(p.Spec.Overhead))
+}
+
+// granted is what a container asks for and has.
+func granted(c *corev1.Container, statuses []corev1.ContainerStatus) usage.Rate {
+	r := rateOf(c.Resources.Requests)
+	for i := range statuses {
+		if statuses[i].Name == c.Name && len(statuses[i].AllocatedResources) > 0 {
+			return least(r, rateOf(statuses[i].AllocatedResources))
+		}
+	}
+	return r
+}
+
+// least is the lesser of each resource.
+func least(a, b usage.Rate) usage.Rate {
 	return usage.Rate{
-		MilliCPU:       max(sum.MilliCPU, most.MilliCPU),
-		MemoryBytes:    max(sum.MemoryBytes, most.MemoryBytes),
-		EphemeralBytes: max(sum.EphemeralBytes, most.EphemeralBytes),
-	}.Add(rateOf(spec.Overhead))
+		MilliCPU:       min(a.MilliCPU, b.MilliCPU),
+		MemoryBytes:    min(a.MemoryBytes, b.MemoryBytes),
+		EphemeralBytes: min(a.EphemeralBytes, b.EphemeralBytes),
+		StorageBytes:   min(a.StorageBytes, b.StorageBytes),
+	}
+}
+
+// greatest is the greater of each resource.
+func greatest(a, b usage.Rate) usage.Rate {
+	return usage.Rate{
+		MilliCPU:       max(a.MilliCPU, b.MilliCPU),
+		MemoryBytes:    max(a.MemoryBytes, b.MemoryBytes),
+		EphemeralBytes: max(a.EphemeralBytes, b.EphemeralBytes),
+		StorageBytes:   max(a.StorageBytes, b.StorageBytes),
+	}
 }
 
 func rateOf(list corev1.ResourceList) usage.Rate {

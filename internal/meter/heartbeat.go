@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meter
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+const (
+	// lookEvery is how often heartbeats are read. A kubelet renews its Lease every 10 s, so none is missed.
+	lookEvery = 5 * time.Second
+	// attention is how long the meter itself may not have looked before it says that it does not know what happened meanwhile.
+	attention = time.Minute
+	// settling is how much younger than the last heartbeat a second must not be to be billed, and for how long heartbeats must have come without a
+	// pause: a kubelet reports that a container ended within 10 s of reaching the API server, where the heartbeat may come first.
+	settling = 20 * time.Second
+	// maxSilence is how long a machine may be silent before the time since is unproven. Kubernetes declares it dead after 50 s.
+	maxSilence = 2 * time.Minute
+)
+
+// Machine is what a machine's heartbeats prove. Its times are by that machine's clock, as are those of the containers on it.
+type Machine struct {
+	// Beat is the last heartbeat.
+	Beat time.Time
+	// Since is the time from which on the machine is known not to have been silent for long.
+	Since time.Time
+	// Steady is the time from which on heartbeats came without a pause.
+	Steady time.Time
+}
+
+// Heard is what all machines' heartbeats prove at one moment.
+type Heard struct {
+	Machines map[string]Machine
+	// Cluster is all of them as if they were one, which beats while any does.
+	Cluster Machine
+}
+
+// pulse follows heartbeats. It is safe for concurrent use; its zero value has heard nothing.
+type pulse struct {
+	mu    sync.Mutex
+	heard Heard
+	// looked is when it was last told. It has a reading of the monotonic clock, which stands still while the machine below us is suspended: so
+	// heartbeats that are missing then are the machine's silence and not our inattention.
+	looked time.Time
+}
+
+// hear takes in every machine's last heartbeat and, of those that are ready, since when Kubernetes has called them so. The latter counts
+// only where there was nobody to listen: for machines that are new, or after the meter was away.
+func (p *pulse) hear(beats, ready map[string]time.Time, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.looked) > attention {
+		p.heard = Heard{}
+	}
+	p.looked = now
+	machines := map[string]Machine{}
+	var newest, since time.Time
+	for name, beat := range beats {
+		machines[name] = p.heard.Machines[name].follow(beat, ready[name])
+		since = earlier(since, ready[name])
+		if beat.After(newest) {
+			newest = beat
+		}
+	}
+	p.heard.Machines = machines
+	if !newest.IsZero() {
+		p.heard.Cluster = p.heard.Cluster.follow(newest, since)
+	}
+}
+
+// latest returns what is known, and whether that is recent enough to rely on.
+func (p *pulse) latest(now time.Time) (Heard, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Heard{maps.Clone(p.heard.Machines), p.heard.Cluster}, !p.looked.IsZero() && now.Sub(p.looked) <= attention
+}
+
+// knows reports whether each of these machines was listened to before.
+func (p *pulse) knows(beats map[string]time.Time, now time.Time) bool {
+	heard, fresh := p.latest(now)
+	for name := range beats {
+		if _, ok := heard.Machines[name]; !ok {
+			return false
+		}
+	}
+	return fresh
+}
+
+// follow returns what is known of a machine after one more heartbeat. One that is older than the last says that the clock was put back: it
+// counts, because what starts from now on starts by that clock.
+func (m Machine) follow(beat, ready time.Time) Machine {
+	silent := beat.Sub(m.Beat)
+	switch {
+	case m.Beat.IsZero():
+		m.Since, m.Steady = beat, beat
+		if !ready.IsZero() && ready.Before(beat) {
+			m.Since = ready
+		}
+	case silent > maxSilence:
+		m.Since, m.Steady = beat, beat
+	case silent > settling || silent < 0:
+		m.Steady = beat
+	}
+	m.Beat = beat
+	return m
+}
+
+// upTo returns the time up to which what still runs on the machine may be billed; zero if that is not known now.
+func (m Machine) upTo() time.Time {
+	t := m.Beat.Add(-settling)
+	if t.Before(m.Steady) {
+		return time.Time{}
+	}
+	return t
+}

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meter_test
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// The tests here are the rows of docs/protocol/metering.md. A start at second 10 counts from second 11.
+
+func waiting(reason string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{
+			{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}},
+		}
+	}
+}
+
+func TestAPodThatNeverStartedIsFree(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", unscheduled), pod("b", waiting("ContainerCreating")), pod("c", waiting("ImagePullBackOff")))
+	s.lasts(1000)
+	s.is(pod("a", unscheduled, deleted), pod("b", waiting("ContainerCreating"), failed, deleted), pod("c", waiting("ImagePullBackOff"), failed))
+	s.lasts(5)
+	s.billed(0)
+	s.written()
+}
+
+func TestInitContainersAloneCount(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", waiting("PodInitializing"), initRan(10, 20)))
+	s.lasts(60)
+	s.is(pod("a", waiting("PodInitializing"), initRan(10, 50), failed, deleted))
+	s.lasts(5)
+	s.billed(50 - 11)
+	s.written()
+}
+
+// The reservation stays between the attempts, so they are one interval, from the first start to the last end.
+func TestACrashLoopIsOneInterval(t *testing.T) {
+	s := begin(t)
+	s.lasts(10)
+	s.is(pod("a", running(10)))
+	s.lasts(60)
+	for start := int64(70); start < 310; start += 60 {
+		s.is(pod("a", running(start), ranBefore(start-60, start-50)))
+		s.lasts(10)
+		s.is(pod("a", waiting("CrashLoopBackOff"), ranBefore(start, start+10)))
+		s.lasts(50)
+	}
+	s.is(pod("a", waiting("CrashLoopBackOff"), ranBefore(250, 260), failed, deleted))
+	s.lasts(5)
+	s.billed(260 - 11)
+	s.written()
+}
+
+func TestRestartsWhileTheMeterIsDown(t *testing.T) {
+	t.Run("of what it knew", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.away(900)
+		s.is(pod("a", running(900), ranBefore(700, 890)))
+		s.lasts(100)
+		s.is(pod("a", ran(900, 1095), ranBefore(700, 890), failed))
+		s.lasts(5)
+		s.billed(1095 - 11)
+		s.written()
+	})
+	t.Run("of what it never saw: the first starts are recorded no longer", func(t *testing.T) {
+		s := begin(t)
+		s.away(1000)
+		s.is(pod("a", running(900), ranBefore(700, 890)))
+		s.lasts(100)
+		s.is(pod("a", ran(900, 1095), ranBefore(700, 890), failed))
+		s.lasts(5)
+		s.billed(1095 - 701)
+		s.written()
+	})
+}
+
+// A kubelet that evicts makes the phase terminal and deletes nothing.
+func TestAnEvictedPodIsClosedThoughNobodyDeletesIt(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.is(pod("a", ran(10, 98), failed, func(p *corev1.Pod) { p.Status.Reason = "Evicted" }))
+	s.lasts(5)
+	s.billed(98 - 11)
+	s.written()
+}
+
+// A pod that gives way to another is deleted by the scheduler, and counts until its last container has ended.
+func TestAPreemptedPodCountsToItsEnd(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.is(pod("a", running(10), deleted))
+	s.lasts(30)
+	s.is(pod("a", ran(10, 128), failed, deleted))
+	s.lasts(5)
+	s.billed(128 - 11)
+	s.written()
+}
+
+func TestForceDeletion(t *testing.T) {
+	t.Run("the finalizer holds the pod until its end is recorded", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.is(pod("a", running(10), deleted, func(p *corev1.Pod) { p.DeletionGracePeriodSeconds = new(int64(0)) }))
+		s.lasts(10)
+		s.is(pod("a", ran(10, 108), deleted, func(p *corev1.Pod) { p.DeletionGracePeriodSeconds = new(int64(0)) }))
+		s.lasts(5)
+		s.billed(108 - 11)
+		s.written()
+	})
+	t.Run("without the finalizer it counts as far as it is written down", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.is(pod("a", running(10), unguarded))
+		s.lasts(50)
+		s.billed(100 - 20 - 11)
+	})
+}
+
+// Who collects orphans of a machine makes their phase terminal and deletes them, and leaves their containers running on paper.
+func TestACollectedOrphanCountsToTheLastHeartbeat(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.mute = true
+	s.lasts(400)
+	s.is(pod("a", running(10), failed, deleted))
+	s.lasts(5)
+	s.billed(100 - 20 - 11)
+	s.written()
+}
+
+func TestAMachineThatIsLost(t *testing.T) {
+	t.Run("what was written down stays", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.lost, s.mute = true, true
+		s.lasts(400)
+		s.billed(100 - 20 - 11)
+		s.is(pod("a", running(10), failed, deleted))
+		s.lasts(5)
+		s.billed(100 - 20 - 11)
+		s.written()
+	})
+	t.Run("an end that it recorded counts", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.is(pod("a", ran(10, 97), failed, deleted))
+		s.lost, s.mute = true, true
+		s.lasts(5)
+		s.billed(97 - 11)
+		s.written()
+	})
+	t.Run("what nobody saw run there is free", func(t *testing.T) {
+		s := begin(t)
+		s.away(100)
+		s.lost, s.mute = true, true
+		s.is(pod("a", running(10), failed, deleted))
+		s.lasts(5)
+		s.billed(0)
+		s.written()
+	})
+}
+
+func TestADrainWhileTheMeterIsDown(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.is(pod("a", ran(10, 300), failed, deleted), pod("b", ran(20, 300), failed, deleted), pod("c", unscheduled, deleted))
+	s.away(900)
+	s.lasts(5)
+	s.billed(300 - 11 + 300 - 21)
+	s.written()
+}
+
+func TestASuspendedMachineIsFreeMeanwhile(t *testing.T) {
+	t.Run("with the meter on it", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.suspended(3600)
+		s.lasts(100)
+		s.is(pod("a", ran(10, 3799), failed))
+		s.lasts(5)
+		s.billed(100 - 20 - 11 + 3799 - 3710)
+		s.written()
+	})
+	t.Run("while the meter runs elsewhere", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.mute = true
+		s.lasts(3600)
+		s.mute = false
+		s.lasts(100)
+		s.is(pod("a", ran(10, 3799), failed))
+		s.lasts(5)
+		s.billed(100 - 20 - 11 + 3799 - 3710)
+		s.written()
+	})
+	t.Run("while no meter runs, as far back as Kubernetes calls it ready", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.ready = 3000
+		s.away(3600)
+		s.lasts(100)
+		s.is(pod("a", ran(10, 3799), failed))
+		s.lasts(5)
+		s.billed(100 - 20 - 11 + 3799 - 3000)
+		s.written()
+	})
+	t.Run("and ends its pods when it wakes", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.suspended(3600)
+		s.is(pod("a", ran(10, 3701), failed))
+		s.look() // before its first heartbeat
+		s.billed(100 - 11)
+		s.written()
+	})
+	t.Run("for no longer than a kubelet may miss", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.mute = true
+		s.lasts(100)
+		s.mute = false
+		s.lasts(100)
+		s.billed(300 - 20 - 11)
+	})
+}
+
+// While the API server is away, a kubelet can neither renew its heartbeat nor report an end. The heartbeat comes back first.
+func TestAnEndThatIsReportedLateIsNotPassed(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.mute = true
+	s.lasts(55) // the container ends at 101
+	s.mute = false
+	s.lasts(14)
+	s.billed(100 - 20 - 11)
+	s.is(pod("a", ran(10, 101), failed))
+	s.lasts(6)
+	s.billed(101 - 11)
+	s.written()
+}
+
+// The clocks jump by an hour at 100 and are put right at 160. What they claimed is not billed, and what comes again is not billed again.
+func TestClocksThatJump(t *testing.T) {
+	const hour = 3600
+	for name, c := range map[string]struct {
+		by, end, want int64
+	}{
+		"not at all":                   {0, 200, 200 - 11},
+		"ahead, and the pod ends soon": {hour, 200, 100 - 20 - 11 + 160 - 20 - 110},
+		"ahead, and it runs on":        {hour, 2 * hour, 100 - 20 - 11 + hour - 110},
+		"back, and the pod ends soon":  {-hour, 200, 200 - 11},
+		"back, and it runs on":         {-hour, 2 * hour, 2*hour - 11},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := begin(t)
+			s.is(pod("a", running(10)))
+			s.lasts(104)
+			s.clock = c.by
+			s.lasts(56)
+			s.clock = 0
+			s.lasts(c.end - s.real)
+			s.is(pod("a", ran(10, c.end), failed))
+			s.lasts(5)
+			s.billed(c.want)
+			s.written()
+		})
+	}
+	t.Run("ahead, and the pod ends while they are", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(104)
+		s.clock = hour
+		s.is(pod("a", ran(10, 105+hour), failed))
+		s.lasts(1) // before the next heartbeat
+		s.billed(100 - 11)
+		s.written()
+	})
+	t.Run("ahead, and a pod starts while they are", func(t *testing.T) {
+		s := begin(t)
+		s.lasts(104)
+		s.clock = hour
+		s.is(pod("a", running(110+hour), made(106+hour)))
+		s.lasts(56)
+		s.clock = 0
+		s.lasts(100)
+		s.is(pod("a", ran(110+hour, 258), failed, made(106+hour)))
+		s.lasts(5)
+		s.billed(160 - 20 - 111)
+		s.written()
+	})
+	t.Run("back, and a pod starts while they are", func(t *testing.T) {
+		s := begin(t)
+		s.lasts(104)
+		s.clock = -hour
+		s.is(pod("a", running(110-hour), made(106-hour)))
+		s.lasts(56)
+		s.clock = 0
+		s.lasts(100)
+		s.is(pod("a", ran(110-hour, 258), failed, made(106-hour)))
+		s.lasts(5)
+		s.billed(258 - 170)
+		s.written()
+	})
+}
+
+// An update that starts the new before it ends the old has two pods for that time, and each of them counts.
+func TestAnUpdateWithSurgeCountsBoth(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.is(pod("a", running(10)), pod("b", running(98)))
+	s.lasts(20)
+	s.is(pod("a", ran(10, 119), failed, deleted), pod("b", running(98)))
+	s.lasts(80)
+	s.is(pod("b", ran(98, 199), failed, deleted))
+	s.lasts(5)
+	s.billed(119 - 11 + 199 - 99)
+	s.written()
+}
+
+// Nobody records when a reservation changed: what is in doubt counts at the lesser rate, or not.
+func TestAReservationThatChanges(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.is(pod("a", running(10), asking("1", "1"))) // twice as much
+	s.lasts(5)
+	s.billed(100 - 20 - 11) // up to what was written down; from 105 on it counts twice
+	s.lasts(95)
+	s.is(pod("a", running(10), asking("500m", "1"))) // and back
+	s.lasts(100)
+	s.is(pod("a", ran(10, 299), failed))
+	s.lasts(5)
+	s.billed(80 - 11 + 2*(180-105) + 299 - 180)
+	s.written()
+}
+
+// A volume counts from when it is first seen until it is deleted, whether or not anything runs, while some machine lives.
+func TestVolumesCountAsleep(t *testing.T) {
+	s := begin(t)
+	v := claim("v", "500") // so that a second of it is told like a second of a pod's
+	s.claims = append(s.claims, v)
+	s.lasts(100)
+	if n := len(s.state.Open); n != 1 {
+		t.Fatalf("%d intervals", n)
+	}
+	s.away(1000)
+	s.lasts(100)
+	s.mute = true
+	s.lasts(500)
+	s.mute = false
+	s.lasts(101)
+	deleted := stamp(s.real - 1)
+	s.claims[0].DeletionTimestamp = &deleted
+	s.lasts(5)
+	s.written()
+	if got, want := s.state.Totals.StorageByteSeconds, resource.NewQuantity(500*(1200-20-5+1800-1710), resource.DecimalSI).AsDec().String(); got != want {
+		t.Errorf("%s byte seconds, want %s", got, want)
+	}
+}
