@@ -240,7 +240,7 @@ func TestProblems(t *testing.T) {
 		"an include that is not there":               {"include: [other.yaml]\nservices: {web: {image: a}}", "compose.yaml:1:11: include.0: other.yaml can't be read: file does not exist"},
 		"the docker socket":                          {service("volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]"), "compose.yaml:4:15: services.web.volumes.0: not supported: there is no container engine"},
 		"two published ports":                        {service("ports: [\"80:80\", \"8090:8090\"]"), "compose.yaml:4:5: services.web.ports: more than one TCP port is published"},
-		"a name with underscores that somebody says": {"services: {my_app: {image: a}, web: {image: b, environment: {AT: 'http://my_app/'}}}", "compose.yaml:1:12: services.my_app: the service's name is its host name"},
+		"a name with underscores that somebody says": {"services: {my_app: {image: a}, web: {image: b, environment: {AT: 'my_app'}}}", "compose.yaml:1:12: services.my_app: the service's name is its host name"},
 		"a name that is no label":                    {"name: My App\nservices: {web: {image: a}}", "compose.yaml:1:1: name: the name \"My App\" is no DNS label"},
 		"http of no service":                         {service("command: a") + "x-apocryph: {http: {service: nobody}}", "compose.yaml:5:21: x-apocryph.http.service: there is no service \"nobody\""},
 		"http of a service without ports":            {service("command: a") + "x-apocryph: {http: {service: web}}", "compose.yaml:5:14: x-apocryph.http: service web has no TCP port"},

@@ -45,7 +45,7 @@ func fileRules() []Rule {
 		{Key: "version", Verdict: Accepted, Usual: isSet, Why: "the Compose specification no longer uses it"},
 		{Key: "name", Verdict: Honoured, Why: "the app's name, unless --name is given"},
 		{Key: "include", Verdict: Honoured, Why: "the files named are read and merged, with their own directories and env files; this file wins"},
-		{Key: "services", Verdict: Honoured, Why: "each is one container that the others reach by the service's name"},
+		{Key: "services", Verdict: Honoured, Why: "each is one container that the others reach by the service's name; where no host can have it (my_db), one that can is written (my-db) wherever it is said as a host's"},
 		{Key: "jobs", Verdict: Refused, Why: "what runs at certain times has no place yet", Remedy: "write what runs once as a service with restart: \"no\""},
 		{Key: "models", Verdict: Refused, Why: "there is no model runner", Remedy: "run the model in a service of your own"},
 		{Key: "secrets", Verdict: Honoured, Why: "files of at most 128KiB, from file or environment; their content leaves this machine only to an enclave whose evidence was verified"},

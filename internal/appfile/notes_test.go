@@ -91,7 +91,7 @@ func TestRemedies(t *testing.T) {
 			"(admin:8080, api:8090, api:9100, web:3000), and one is to answer http at the app's URL → say which at the top of the file: x-apocryph: {http: {service: web, port: 3000}}",
 		},
 		"a container's name that somebody says": {
-			"services:\n  db: {image: db, container_name: my_db}\n  web: {image: web, environment: {AT: 'u:p@My_DB:5432'}}\n", nil,
+			"services:\n  db: {image: db, container_name: my_db}\n  web: {image: web, environment: {AT: 'on My_DB'}}\n", nil,
 			"compose.yaml:2:19: services.db.container_name: my_db can't be a host name, which has only letters, digits and inner hyphens, and it is said here → replace my_db by db where others name it",
 		},
 		"a link's name that is said": {

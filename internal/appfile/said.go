@@ -27,12 +27,9 @@ func (f *File) filesSay(host string) bool {
 
 // says reports whether a service's variables, command or health check look for a host of that name.
 func (f *File) says(name, host string) bool {
-	// A database or a user is often called as the app is.
-	other := func(v variable) bool {
-		isOther := func(suffix string) bool { return strings.HasSuffix(strings.ToUpper(v.name), suffix) }
-		return strings.EqualFold(v.value, host) && slices.ContainsFunc([]string{"DB", "DATABASE", "USER", "USERNAME", "PASSWORD", "_NAME"}, isOther)
-	}
-	return slices.ContainsFunc(f.words(name), func(v variable) bool { return !other(v) && saysHost(v.value, host) })
+	return slices.ContainsFunc(f.words(name), func(v variable) bool {
+		return !saying{variable: v.name, text: &v.value}.isOther(host) && saysHost(v.value, host)
+	})
 }
 
 // words are the texts of a service that its program reads; those that are no variables have no name.
@@ -49,23 +46,5 @@ func (f *File) words(name string) []variable {
 	return all
 }
 
-// saysHost reports whether a text has a name where a host's would be: as a whole word, and not within a path.
-func saysHost(text, name string) bool {
-	text, name = strings.ToLower(text), strings.ToLower(name)
-	const letters = "abcdefghijklmnopqrstuvwxyz0123456789_-."
-	for from := 0; name != ""; {
-		at := strings.Index(text[from:], name)
-		if at < 0 {
-			return false
-		}
-		at += from
-		before, after := text[:at], text[at+len(name):]
-		isPath := strings.HasSuffix(before, "/") && !strings.HasSuffix(before, "//")
-		isPart := before != "" && strings.Contains(letters, before[len(before)-1:]) || after != "" && strings.Contains(letters, after[:1])
-		if !isPath && !isPart {
-			return true
-		}
-		from = at + 1
-	}
-	return false
-}
+// saysHost reports whether a text has a name where a host's would be.
+func saysHost(text, name string) bool { return len(occurrences(text, name)) > 0 }

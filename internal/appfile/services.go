@@ -87,7 +87,7 @@ func (f *File) serviceNames() []string { return slices.Sorted(maps.Keys(f.projec
 // label is a service's name in the manifest.
 func (f *File) label(name string) string { return cmpOr(f.labels[name], name) }
 
-// nameServices gives services whose names can't be host names one that can, where nobody here says the name.
+// nameServices gives services whose names can't be host names one that can, and writes that where others name them.
 func (f *File) nameServices() Problems {
 	f.labels = map[string]string{}
 	var found Problems
@@ -98,16 +98,57 @@ func (f *File) nameServices() Problems {
 		label := cmpOr(Label(name), "web")
 		_, taken := f.project.Services[label]
 		taken = taken || slices.ContainsFunc(f.serviceNames(), func(other string) bool { return f.labels[other] == label })
+		f.labels[name] = label
 		path := []string{"services", name}
-		switch isSame := strings.EqualFold(label, name); {
-		case taken || !isSame && f.isSaid(name, name):
-			found = append(found, f.doc.problem(path, "the service's name is its host name, which has only lower-case letters, digits and inner hyphens, at most 63", fmt.Sprintf("call it %s, here and where others name it", label)))
+		var changed, doubtful []string
+		isSame := strings.EqualFold(label, name)
+		if !isSame && !taken {
+			changed, doubtful = f.rename(name, name, label)
+		}
+		const what = "the service's name is its host name, which has only lower-case letters, digits and inner hyphens, at most 63"
+		remedy := fmt.Sprintf("call it %s, here and where others name it", label)
+		switch {
+		case taken:
+			found = append(found, f.doc.problem(path, what, remedy))
+		case len(doubtful) > 0:
+			found = append(found, f.doc.problem(path, fmt.Sprintf("%s; whether it is meant in %s is not certain", what, listText(doubtful)), remedy))
+		case len(changed) > 0:
+			f.note(path, fmt.Sprintf("a host name has no such characters: others reach it as %s, and so it is called in %s", label, listText(changed)))
 		case !isSame:
 			f.note(path, fmt.Sprintf("a host name has no such characters: others reach it as %s; if an image looks for %s by itself, name %s in that service's variables", label, name, label))
 		}
-		f.labels[name] = label
 	}
+	f.renameAliases()
 	return found
+}
+
+// renameAliases writes a service's host name where others call it by a further name that can't be one.
+func (f *File) renameAliases() {
+	for _, service := range f.serviceNames() {
+		s := f.project.Services[service]
+		names := []string{s.ContainerName}
+		for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
+			if s.Networks[n] != nil {
+				names = append(names, s.Networks[n].Aliases...)
+			}
+		}
+		for _, other := range f.serviceNames() {
+			for _, link := range f.project.Services[other].Links {
+				if target, alias, ok := strings.Cut(link, ":"); ok && target == service {
+					names = append(names, alias)
+				}
+			}
+		}
+		for _, name := range names {
+			_, isHost := hostName(name)
+			if _, isService := f.project.Services[name]; name == "" || isHost || isService {
+				continue
+			}
+			if changed, _ := f.rename(service, name, f.label(service)); len(changed) > 0 {
+				f.note([]string{"services", service}, fmt.Sprintf("%s can't be a host name: %s is written in its place in %s", name, f.label(service), listText(changed)))
+			}
+		}
+	}
 }
 
 // build makes all of the service but its image's digest and its env's salts. Without an image, what depends on it is left out.
