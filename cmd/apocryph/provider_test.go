@@ -20,6 +20,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/apocryph/apocryph/internal/account"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/evidence"
@@ -37,7 +38,7 @@ import (
 )
 
 // fakeProvider answers as a provider does, checks what it is sent as one would, and runs nothing. What it does wrong depends on the app's name:
-// "refused" is never taken, "stuck" never becomes ready, "cheat" is billed wrongly, "dear" has a cap out of proportion, "mute"
+// "refused" is never taken, "stuck" never becomes ready, "cheat" is billed wrongly, "forger" with another's signature, "dear" has a cap out of proportion, "mute"
 // signs the release and never submits it.
 type fakeProvider struct {
 	providerv1connect.UnimplementedProviderServiceHandler
@@ -330,10 +331,33 @@ func (f *fakeProvider) Bill(ctx context.Context, r *providerv1.BillRequest) (*pr
 	if a.manifest.Name == "cheat" {
 		owed = owed.Add(tariff.Units(1))
 	}
+	signed, err := f.account(r.App, a, u)
+	if err != nil {
+		return nil, err
+	}
 	return &providerv1.BillResponse{
+		Account: signed, Reserve: "1000",
 		Tariff: f.prices.Proto(), CpuMilliSeconds: u.CPU.String(), MemoryByteSeconds: u.Memory.String(), EphemeralByteSeconds: u.Ephemeral.String(),
 		StorageByteSeconds: u.Storage.String(), Owed: owed.String(), Vouchered: owed.String(), Hourly: "11000", AccruedTo: 1_800_000_000, Final: a.ended, Release: a.release,
 	}, nil
+}
+
+// account is what an enclave signs; that of the app "forger" is signed by nobody it knows.
+func (f *fakeProvider) account(id []byte, a *fakeApp, u usage.Totals) (*orderv1.SignedAccount, error) {
+	prices, err := f.prices.ID()
+	if err != nil {
+		return nil, err
+	}
+	key := f.signer
+	if a.manifest.Name == "forger" {
+		if key, err = crypto.GenerateKey(); err != nil {
+			return nil, err
+		}
+	}
+	return account.Sign(account.Account{
+		App: [32]byte(id), Channel: a.channel.ID(f.wallet.Domain()), Tariff: prices, Usage: u, Total: f.prices.Cost(u),
+		AccruedTo: time.Unix(1_800_000_000, 0), Sequence: 7, Final: a.ended,
+	}, key)
 }
 
 func (f *fakeProvider) Stop(ctx context.Context, r *providerv1.StopRequest) (*providerv1.StopResponse, error) {

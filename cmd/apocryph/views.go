@@ -13,6 +13,7 @@ import (
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/publisher"
 	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
 )
 
 // The views are what --json prints, one line each. Amounts are decimal strings in base units of the token; times are RFC 3339.
@@ -204,63 +205,90 @@ type tariffView struct {
 	StorageGiBHour   tariff.Amount `json:"storage_gib_hour"`
 }
 
+func tariffOf(t tariff.Tariff) tariffView {
+	return tariffView{t.CPUHour, t.MemoryGiBHour, t.EphemeralGiBHour, t.StorageGiBHour}
+}
+
+func usageOf(u usage.Totals) usageView {
+	return usageView{u.CPU.String(), u.Memory.String(), u.Ephemeral.String(), u.Storage.String()}
+}
+
+// resourceView is a line of a bill. Amounts are rounded down one by one, so together they may be a little less than what is owed.
+type resourceView struct {
+	Resource string        `json:"resource"`
+	Unit     string        `json:"unit"`
+	Quantity string        `json:"quantity"`
+	PerUnit  int64         `json:"quantity_per_unit"`
+	Price    tariff.Amount `json:"price_per_unit_hour"`
+	Amount   tariff.Amount `json:"amount"`
+}
+
 type billView struct {
-	App       string        `json:"app"`
-	Name      string        `json:"name"`
-	Channel   string        `json:"channel"`
-	Token     tokenView     `json:"token"`
-	Tariff    tariffView    `json:"tariff"`
-	Usage     usageView     `json:"usage"`
-	Owed      tariff.Amount `json:"owed"`
-	Vouchered tariff.Amount `json:"vouchered"`
-	Claimed   tariff.Amount `json:"claimed"`
-	Deposited tariff.Amount `json:"deposited"`
-	Hourly    tariff.Amount `json:"hourly"`
-	Runway    int64         `json:"runway_seconds"`
-	AccruedTo time.Time     `json:"accrued_to"`
-	Final     bool          `json:"final"`
+	App       string         `json:"app"`
+	Name      string         `json:"name"`
+	Channel   string         `json:"channel"`
+	Token     tokenView      `json:"token"`
+	Tariff    tariffView     `json:"tariff"`
+	Usage     usageView      `json:"usage"`
+	Lines     []resourceView `json:"lines"`
+	Owed      tariff.Amount  `json:"owed"`
+	Vouchered tariff.Amount  `json:"vouchered"`
+	Claimed   tariff.Amount  `json:"claimed"`
+	Deposited tariff.Amount  `json:"deposited"`
+	Left      tariff.Amount  `json:"left"`
+	Reserve   tariff.Amount  `json:"reserve"`
+	Hourly    tariff.Amount  `json:"hourly"`
+	Runway    int64          `json:"runway_seconds"`
+	AccruedTo time.Time      `json:"accrued_to"`
+	Final     bool           `json:"final"`
+	// Signed says that the enclave's own account came with it and holds.
+	Signed bool `json:"signed"`
 }
 
 func billOf(a *publisher.App, b *publisher.Bill, t publisher.Token) *billView {
 	if b == nil {
 		return nil
 	}
-	return &billView{
-		App: a.ID.String(), Name: a.Name, Channel: a.Channel.ID.String(), Token: tokenOf(t),
-		Tariff:    tariffView{b.Tariff.CPUHour, b.Tariff.MemoryGiBHour, b.Tariff.EphemeralGiBHour, b.Tariff.StorageGiBHour},
-		Usage:     usageView{b.Usage.CPU.String(), b.Usage.Memory.String(), b.Usage.Ephemeral.String(), b.Usage.Storage.String()},
-		Owed:      b.Owed,
-		Vouchered: b.Vouchered, Claimed: b.Claimed, Deposited: b.Deposited, Hourly: b.Hourly, Runway: int64(b.Runway / time.Second),
-		AccruedTo: b.AccruedTo.UTC(), Final: b.Final,
+	v := &billView{
+		App: a.ID.String(), Name: a.Name, Channel: a.Channel.ID.String(), Token: tokenOf(t), Tariff: tariffOf(b.Tariff), Usage: usageOf(b.Usage),
+		Owed: b.Owed, Vouchered: b.Vouchered, Claimed: b.Claimed, Deposited: b.Deposited, Left: b.Left, Reserve: b.Reserve,
+		Hourly: b.Hourly, Runway: int64(b.Runway / time.Second), AccruedTo: b.AccruedTo.UTC(), Final: b.Final, Signed: b.Signed != nil,
 	}
+	for _, l := range b.Tariff.Lines(b.Usage) {
+		v.Lines = append(v.Lines, resourceView{l.Resource, l.Unit, l.Quantity.String(), l.PerUnit, l.Price, l.Amount})
+	}
+	return v
 }
 
 func writeBill(out io.Writer, b *publisher.Bill, t publisher.Token) error {
 	w := table(out)
-	row(w, "resource", "used\tper hour and unit")
-	for _, r := range []struct {
-		name, unit string
-		used       string
-		price      tariff.Amount
-	}{
-		{"cpu", "vCPU hours", publisher.Hours(b.Usage.CPU, 1000), b.Tariff.CPUHour},
-		{"memory", "GiB hours", publisher.Hours(b.Usage.Memory, 1<<30), b.Tariff.MemoryGiBHour},
-		{"ephemeral", "GiB hours", publisher.Hours(b.Usage.Ephemeral, 1<<30), b.Tariff.EphemeralGiBHour},
-		{"storage", "GiB hours", publisher.Hours(b.Usage.Storage, 1<<30), b.Tariff.StorageGiBHour},
-	} {
-		row(w, r.name, fmt.Sprintf("%s %s\t%s", r.used, r.unit, t.Format(r.price)))
+	row(w, "resource", "used\tper hour and unit\tamount")
+	for _, l := range b.Tariff.Lines(b.Usage) {
+		row(w, l.Resource, fmt.Sprintf("%s %s\t%s\t%s", publisher.Hours(l.Quantity, l.PerUnit), l.Unit, t.Format(l.Price), t.Format(l.Amount)))
 	}
 	row(w, "owed", t.Format(b.Owed)+"\t(usage × tariff, computed here)")
 	row(w, "claimed", t.Format(b.Claimed)+"\t(on chain)")
 	row(w, "deposited", t.Format(b.Deposited))
+	row(w, "left", t.Format(b.Left)+leftNote(b, t))
 	switch {
 	case b.Final:
 		row(w, "final", "nothing more will be added")
 	case !b.Hourly.IsZero():
 		row(w, "runway", fmt.Sprintf("%s at %s per hour", publisher.Lasts(b.Runway), t.Format(b.Hourly)))
 	}
+	if b.Signed != nil {
+		row(w, "signed", "by the enclave; apocryph bill -o FILE keeps it")
+	}
 	row(w, "counted to", b.AccruedTo.UTC().Format(time.RFC3339))
 	return w.Flush()
+}
+
+// leftNote says what is kept back of what is left.
+func leftNote(b *publisher.Bill, t publisher.Token) string {
+	if b.Reserve.IsZero() || b.Final {
+		return ""
+	}
+	return "\t(asleep from " + t.Format(b.Reserve) + " on)"
 }
 
 type receiptView struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/channel"
+	keeperv1 "github.com/apocryph/apocryph/internal/gen/keeperv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/metered"
@@ -35,7 +36,17 @@ func (s server) Bill(ctx context.Context, r *providerv1.BillRequest) (*providerv
 	if err := s.g.parts.Cluster.Get(ctx, s.g.key(id), &u); err != nil && !kerrors.IsNotFound(err) {
 		return nil, fmt.Errorf("reading usage: %w", err)
 	}
-	return bill(app, u.Status)
+	b, err := bill(app, u.Status)
+	if err != nil {
+		return nil, err
+	}
+	// The bill is there without it too: what it adds is that nobody has to believe us.
+	if signed, err := s.g.parts.Keeper.SignAccount(ctx, &keeperv1.SignAccountRequest{App: id[:]}); err != nil {
+		s.g.parts.Log.WarnContext(ctx, "no account from the keeper", "app", id, "error", err)
+	} else {
+		b.Account = signed.Account
+	}
+	return b, nil
 }
 
 // bill adds up what is closed and what is open as far as it may be billed: the same sum that vouchers are signed for.
@@ -80,8 +91,8 @@ func bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, 
 		b.AccruedTo = uint64(max(u.AccruedTo.Unix(), 0))
 	}
 	if f := app.Status.Funds; f != nil {
-		b.Claimed, b.Deposited = f.Claimed, f.Deposited
-		if b.RunwaySeconds, err = runway(f.Deposited, owed, prices.Cost(running.For(runwayScale))); err != nil {
+		b.Claimed, b.Deposited, b.Reserve = f.Claimed, f.Deposited, f.Reserve
+		if b.RunwaySeconds, err = runway(f, owed, prices.Cost(running.For(runwayScale))); err != nil {
 			return nil, err
 		}
 	}
@@ -91,11 +102,19 @@ func bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, 
 // runwayScale is the seconds over which a rate is priced before it is divided: a year, so that a small rate's rounding does not show.
 const runwayScale = int64(365 * 24 * time.Hour / time.Second)
 
-// runway is how many seconds the rest of a deposit lasts at what a year costs now; nil when nothing is used up.
-func runway(deposited string, owed, yearly tariff.Amount) (*uint64, error) {
-	d, err := tariff.ParseAmount(deposited)
+// runway is how many seconds it takes until no more than the reserve is left of a deposit, at what a year costs now; nil when nothing is
+// used up.
+func runway(f *v1alpha1.Funds, owed, yearly tariff.Amount) (*uint64, error) {
+	d, err := tariff.ParseAmount(f.Deposited)
 	if err != nil {
 		return nil, fmt.Errorf("deposited: %w", err)
+	}
+	if f.Reserve != "" {
+		reserve, err := tariff.ParseAmount(f.Reserve)
+		if err != nil {
+			return nil, fmt.Errorf("reserve: %w", err)
+		}
+		owed = owed.Add(reserve)
 	}
 	if yearly.IsZero() {
 		return nil, nil

@@ -32,6 +32,10 @@ func TestBill(t *testing.T) {
 			v1alpha1.UsageStatus{Open: []v1alpha1.Interval{half}, Voucher: &v1alpha1.Voucher{Total: "4000"}},
 			&v1alpha1.Funds{Deposited: "10000", Claimed: "3000"}, essence{"5000", "5000", "4000", "3000", "10000", "1800000"}, seconds(10),
 		},
+		"a reserve is not there to be used": {
+			v1alpha1.UsageStatus{Open: []v1alpha1.Interval{half}},
+			&v1alpha1.Funds{Deposited: "10000", Claimed: "3000", Reserve: "2500"}, essence{"5000", "5000", "0", "3000", "10000", "1800000"}, seconds(5),
+		},
 		"nothing left": {
 			v1alpha1.UsageStatus{Totals: v1alpha1.Totals{CPUMilliSeconds: "20000"}, Open: []v1alpha1.Interval{half}},
 			&v1alpha1.Funds{Deposited: "10000", Claimed: "3000"}, essence{"25000", "25000", "0", "3000", "10000", "1800000"}, seconds(0),
@@ -65,7 +69,19 @@ func TestBillBeforeTheMeter(t *testing.T) {
 	w.accept(nil)
 	id := w.app(w.publisher)
 	b, err := (server{w.g}).Bill(w.as(w.publisher), &providerv1.BillRequest{App: id[:]})
-	if err != nil || b.Owed != "0" || b.Final {
+	if err != nil || b.Owed != "0" || b.Final || !bytes.Equal(b.Account.GetAccount(), id[:]) {
+		t.Errorf("got %v, %v", b, err)
+	}
+}
+
+// A keeper that can't be asked leaves the bill without its account, and no more.
+func TestBillWithoutTheKeeper(t *testing.T) {
+	w := newWorld(t)
+	w.accept(nil)
+	w.keeperDown = true
+	id := w.app(w.publisher)
+	b, err := (server{w.g}).Bill(w.as(w.publisher), &providerv1.BillRequest{App: id[:]})
+	if err != nil || b.Owed != "0" || b.Account != nil {
 		t.Errorf("got %v, %v", b, err)
 	}
 }

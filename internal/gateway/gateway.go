@@ -108,6 +108,7 @@ type channelReader interface {
 type keeper interface {
 	Evidence(context.Context, *keeperv1.EvidenceRequest) (*keeperv1.EvidenceResponse, error)
 	SignQuote(context.Context, *keeperv1.SignQuoteRequest) (*keeperv1.SignQuoteResponse, error)
+	SignAccount(context.Context, *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error)
 }
 
 // podLogs opens the log of a pod's container.

@@ -54,11 +54,13 @@ type world struct {
 	publisher person
 	stranger  person
 
-	mu      sync.Mutex
-	chain   map[channel.ID]channel.State
-	unseen  error
-	missing map[string]bool
-	images  http.Handler
+	mu     sync.Mutex
+	chain  map[channel.ID]channel.State
+	unseen error
+	// keeperDown says that the keeper signs no accounts.
+	keeperDown bool
+	missing    map[string]bool
+	images     http.Handler
 }
 
 // person is a wallet and the peer that acts for it.
@@ -165,6 +167,14 @@ func (s signer) SignQuote(_ context.Context, r *keeperv1.SignQuoteRequest) (*kee
 	r.Quote.Terms.Signer = address[:]
 	signed, err := quote.Sign(r.Quote, s.w.voucher)
 	return &keeperv1.SignQuoteResponse{Quote: signed}, err
+}
+
+// SignAccount says which app it was asked for: the gateway has only to hand it on.
+func (s signer) SignAccount(_ context.Context, r *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error) {
+	if s.w.keeperDown {
+		return nil, errors.New("no keeper")
+	}
+	return &keeperv1.SignAccountResponse{Account: &orderv1.SignedAccount{Account: r.App}}, nil
 }
 
 func (w *world) salt() [32]byte { return [32]byte{7} }

@@ -30,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/apocryph/apocryph/internal/account"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
@@ -111,6 +112,8 @@ type memory struct {
 	signed   tariff.Amount
 	signedOn channel.ID
 	signedAt time.Time
+	// stated is the account as it was last read, for whoever asks; its sequence is that of the last one that was signed.
+	stated *account.Account
 }
 
 // New returns a keeper, or ErrConfig.

@@ -14,6 +14,7 @@ type counters struct {
 	verdicts *prometheus.CounterVec
 	vouchers prometheus.Counter
 	releases prometheus.Counter
+	accounts prometheus.Counter
 }
 
 func newCounters() counters {
@@ -37,7 +38,10 @@ func newCounters() counters {
 		releases: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "apocryph", Subsystem: "keeper", Name: "releases_total", Help: "Releases signed.",
 		}),
+		accounts: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "apocryph", Subsystem: "keeper", Name: "accounts_total", Help: "Accounts signed for publishers who want a bill that can be checked.",
+		}),
 	}
-	c.registry.MustRegister(c.reports, c.answers, c.quotes, c.verdicts, c.vouchers, c.releases)
+	c.registry.MustRegister(c.reports, c.answers, c.quotes, c.verdicts, c.vouchers, c.releases, c.accounts)
 	return c
 }

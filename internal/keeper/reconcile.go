@@ -154,11 +154,12 @@ func (r *reconciler) bill(ctx context.Context, app string, u *v1alpha1.Usage) (r
 		return reconcile.Result{}, nil
 	}
 	id, signer := m.order.channel, r.cfg.Keys.Signer()
-	total, err := owed(u.Status, m.order.tariff)
+	used, total, err := owed(u.Status, m.order.tariff)
 	if err != nil {
 		return reconcile.Result{}, reconcile.TerminalError(fmt.Errorf("usage of app %s: %w", app, err))
 	}
-	a := account{
+	r.state(app, m.order, u.Status, used, total)
+	a := standing{
 		channel: id, owed: total, most: most(m.order, r.now()), final: u.Status.Final,
 		voucher: signedTotal(u.Status.Voucher, id, voucherOf(id), r.cfg.Domain, signer),
 		release: signedTotal(u.Status.Release, id, releaseOf(id), r.cfg.Domain, signer),
@@ -174,7 +175,7 @@ func (r *reconciler) bill(ctx context.Context, app string, u *v1alpha1.Usage) (r
 }
 
 // sign remembers a total before it lets the signature out.
-func (r *reconciler) sign(ctx context.Context, u *v1alpha1.Usage, a account, d due) error {
+func (r *reconciler) sign(ctx context.Context, u *v1alpha1.Usage, a standing, d due) error {
 	status := v1alpha1.UsageStatus{}
 	if a.voucher != nil {
 		status.Voucher = u.Status.Voucher // what an apply leaves out goes away

@@ -82,6 +82,8 @@ func code(err error) connect.Code {
 	switch {
 	case errors.Is(err, evidence.ErrNonce), errors.Is(err, ErrOffer):
 		return connect.CodeInvalidArgument
+	case errors.Is(err, ErrNoAccount):
+		return connect.CodeNotFound
 	case errors.Is(err, context.Canceled):
 		return connect.CodeCanceled
 	case errors.Is(err, context.DeadlineExceeded):

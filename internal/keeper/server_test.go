@@ -152,6 +152,7 @@ func TestCode(t *testing.T) {
 	}{
 		"bad nonce":   {fmt.Errorf("x: %w", evidence.ErrNonce), connect.CodeInvalidArgument},
 		"bad quote":   {fmt.Errorf("x: %w", ErrOffer), connect.CodeInvalidArgument},
+		"no account":  {fmt.Errorf("x: %w", ErrNoAccount), connect.CodeNotFound},
 		"gave up":     {context.Canceled, connect.CodeCanceled},
 		"too slow":    {context.DeadlineExceeded, connect.CodeDeadlineExceeded},
 		"all else":    {errors.New("the device is gone"), connect.CodeInternal},

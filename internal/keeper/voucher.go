@@ -13,19 +13,20 @@ import (
 	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/quote"
 	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
 )
 
-// owed returns what an account comes to.
-func owed(s v1alpha1.UsageStatus, t tariff.Tariff) (tariff.Amount, error) {
-	total, err := metered.Accrued(s)
+// owed returns what was used and what that comes to.
+func owed(s v1alpha1.UsageStatus, t tariff.Tariff) (usage.Totals, tariff.Amount, error) {
+	used, err := metered.Accrued(s)
 	if err != nil {
-		return tariff.Amount{}, err
+		return usage.Totals{}, tariff.Amount{}, err
 	}
-	return t.Cost(total), nil
+	return used, t.Cost(used), nil
 }
 
-// account is what decides about the next signature on one channel.
-type account struct {
+// standing is what decides about the next signature on one channel.
+type standing struct {
 	channel channel.ID
 	owed    tariff.Amount
 	// most is what the cap could have let be claimed since before the channel was opened.
@@ -46,7 +47,7 @@ type due struct {
 
 // decide never goes down: the total is the highest of what is owed within the cap, what the last voucher says and what is remembered.
 // Vouchers wait for their time; the last one and the release do not, and nothing is signed after a release.
-func decide(a account, every time.Duration, now time.Time) due {
+func decide(a standing, every time.Duration, now time.Time) due {
 	if a.release != nil {
 		return due{}
 	}

@@ -37,7 +37,7 @@ func TestOwed(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := owed(tt.status, prices)
+			_, got, err := owed(tt.status, prices)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestOwed(t *testing.T) {
 		})
 	}
 	for _, bad := range []string{"-1", "1.5", "x"} {
-		if _, err := owed(v1alpha1.UsageStatus{Totals: v1alpha1.Totals{MemoryByteSeconds: bad}}, prices); err == nil {
+		if _, _, err := owed(v1alpha1.UsageStatus{Totals: v1alpha1.Totals{MemoryByteSeconds: bad}}, prices); err == nil {
 			t.Errorf("a total of %q counts", bad)
 		}
 	}
@@ -56,35 +56,35 @@ func TestOwed(t *testing.T) {
 func TestDecide(t *testing.T) {
 	now := time.Unix(1000, 0)
 	amount := func(n uint64) *tariff.Amount { a := tariff.Units(n); return &a }
-	capped := func(a account, most uint64) account { a.most = tariff.Units(most); return a }
+	capped := func(a standing, most uint64) standing { a.most = tariff.Units(most); return a }
 	tests := map[string]struct {
-		account account
-		want    due
+		standing standing
+		want     due
 	}{
-		"nothing owed":                      {account{}, due{}},
-		"the first voucher":                 {account{owed: tariff.Units(5)}, due{voucher: amount(5)}},
-		"no more owed than signed":          {account{owed: tariff.Units(5), voucher: amount(5)}, due{}},
-		"more owed, in time":                {account{owed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-10 * time.Second)}, due{voucher: amount(6)}},
-		"more owed, too soon":               {account{owed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-7 * time.Second)}, due{wait: 3 * time.Second}},
-		"less owed than signed":             {account{owed: tariff.Units(4), voucher: amount(5)}, due{}},
-		"less owed than remembered":         {account{owed: tariff.Units(4), signed: tariff.Units(6), signedAt: now.Add(-time.Hour)}, due{voucher: amount(6)}},
-		"remembered more than the object":   {account{owed: tariff.Units(6), signed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-time.Hour)}, due{voucher: amount(6)}},
-		"final does not wait":               {account{owed: tariff.Units(6), voucher: amount(5), signedAt: now, final: true}, due{voucher: amount(6), release: amount(6)}},
-		"final, and the voucher is there":   {account{owed: tariff.Units(5), voucher: amount(5), final: true}, due{release: amount(5)}},
-		"final, and nothing was used":       {account{final: true}, due{release: amount(0)}},
-		"final below what was signed":       {account{owed: tariff.Units(4), voucher: amount(5), final: true}, due{release: amount(5)}},
-		"nothing after a release":           {account{owed: tariff.Units(9), voucher: amount(5), release: amount(5), final: true}, due{}},
-		"nothing after a release, reopened": {account{owed: tariff.Units(9), voucher: amount(5), release: amount(5)}, due{}},
-		"more owed than the cap pays":       {capped(account{owed: tariff.Units(9), voucher: amount(5)}, 7), due{voucher: amount(7)}},
-		"final above what the cap pays":     {capped(account{owed: tariff.Units(9), voucher: amount(5), final: true}, 7), due{voucher: amount(7), release: amount(7)}},
-		"the cap never takes back":          {capped(account{owed: tariff.Units(9), voucher: amount(5)}, 4), due{}},
+		"nothing owed":                      {standing{}, due{}},
+		"the first voucher":                 {standing{owed: tariff.Units(5)}, due{voucher: amount(5)}},
+		"no more owed than signed":          {standing{owed: tariff.Units(5), voucher: amount(5)}, due{}},
+		"more owed, in time":                {standing{owed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-10 * time.Second)}, due{voucher: amount(6)}},
+		"more owed, too soon":               {standing{owed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-7 * time.Second)}, due{wait: 3 * time.Second}},
+		"less owed than signed":             {standing{owed: tariff.Units(4), voucher: amount(5)}, due{}},
+		"less owed than remembered":         {standing{owed: tariff.Units(4), signed: tariff.Units(6), signedAt: now.Add(-time.Hour)}, due{voucher: amount(6)}},
+		"remembered more than the object":   {standing{owed: tariff.Units(6), signed: tariff.Units(6), voucher: amount(5), signedAt: now.Add(-time.Hour)}, due{voucher: amount(6)}},
+		"final does not wait":               {standing{owed: tariff.Units(6), voucher: amount(5), signedAt: now, final: true}, due{voucher: amount(6), release: amount(6)}},
+		"final, and the voucher is there":   {standing{owed: tariff.Units(5), voucher: amount(5), final: true}, due{release: amount(5)}},
+		"final, and nothing was used":       {standing{final: true}, due{release: amount(0)}},
+		"final below what was signed":       {standing{owed: tariff.Units(4), voucher: amount(5), final: true}, due{release: amount(5)}},
+		"nothing after a release":           {standing{owed: tariff.Units(9), voucher: amount(5), release: amount(5), final: true}, due{}},
+		"nothing after a release, reopened": {standing{owed: tariff.Units(9), voucher: amount(5), release: amount(5)}, due{}},
+		"more owed than the cap pays":       {capped(standing{owed: tariff.Units(9), voucher: amount(5)}, 7), due{voucher: amount(7)}},
+		"final above what the cap pays":     {capped(standing{owed: tariff.Units(9), voucher: amount(5), final: true}, 7), due{voucher: amount(7), release: amount(7)}},
+		"the cap never takes back":          {capped(standing{owed: tariff.Units(9), voucher: amount(5)}, 4), due{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if tt.account.most.IsZero() {
-				tt.account.most = tariff.Units(1000)
+			if tt.standing.most.IsZero() {
+				tt.standing.most = tariff.Units(1000)
 			}
-			got := decide(tt.account, 10*time.Second, now)
+			got := decide(tt.standing, 10*time.Second, now)
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(due{})); diff != "" {
 				t.Errorf("due (-want +got):\n%s", diff)
 			}

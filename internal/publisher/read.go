@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/apocryph/apocryph/internal/account"
 	"github.com/apocryph/apocryph/internal/fault"
+	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
@@ -122,12 +124,17 @@ type Bill struct {
 	Vouchered tariff.Amount
 	// Claimed and Deposited are from the chain.
 	Claimed, Deposited tariff.Amount
-	// Hourly is the cost per hour at the present rate, Runway how long the deposit lasts at it; 0 while nothing runs.
+	// Left is what remains of the deposit when all that is owed is paid. Reserve is what the provider keeps back of it: when no more is left,
+	// the app sleeps.
+	Left, Reserve tariff.Amount
+	// Hourly is the cost per hour at the present rate, Runway how long it takes at it until the app sleeps; 0 while nothing runs.
 	Hourly tariff.Amount
 	Runway time.Duration
 	// AccruedTo is how far usage is counted.
 	AccruedTo time.Time
 	Final     bool
+	// Signed is the enclave's own account, which can be kept and verified without anybody's help; nil if the provider sent none.
+	Signed *account.Document
 }
 
 // Bill asks for an app's account. It returns ErrBill when the provider's sum is not usage × tariff.
@@ -170,15 +177,36 @@ func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) 
 	if err := p.seeRelease(a, answer.Release, b.Owed); err != nil {
 		return b, err
 	}
+	if err := b.sign(a, answer.Account); err != nil {
+		return b, err
+	}
 	state, _, err := p.Chain.State(ctx, a.Channel.ID)
 	if err != nil {
 		return nil, err
 	}
 	b.Claimed, b.Deposited = state.Claimed, state.Deposited
 	if left, err := b.Deposited.Sub(b.Owed); err == nil {
-		b.Runway = runway(left, b.Hourly)
+		b.Left = left
+	}
+	if spare, err := b.Left.Sub(b.Reserve); err == nil {
+		b.Runway = runway(spare, b.Hourly)
 	}
 	return b, nil
+}
+
+// sign takes the enclave's account of the same, if there is one. It returns ErrBill for one that does not hold. It may be a moment behind
+// the provider's own numbers.
+func (b *Bill) sign(a *App, signed *orderv1.SignedAccount) error {
+	if signed == nil {
+		return nil
+	}
+	d := account.NewDocument(a.Domain(), a.Channel.Terms, a.Channel.Quote, signed)
+	if _, err := d.Verify(); err != nil {
+		return fault.Hint(fmt.Errorf("the account in the enclave's name: %w: %w", ErrBill, err),
+			"end it with: apocryph stop "+a.Name+"; the channel's cap bounds what can be claimed meanwhile")
+	}
+	b.Signed = &d
+	return nil
 }
 
 func readBill(r *providerv1.BillResponse) (*Bill, error) {
@@ -203,5 +231,6 @@ func readBill(r *providerv1.BillResponse) (*Bill, error) {
 	}
 	amount(&b.Vouchered, r.Vouchered)
 	amount(&b.Hourly, r.Hourly)
+	amount(&b.Reserve, r.Reserve)
 	return b, errors.Join(errs...)
 }

@@ -117,3 +117,23 @@ func TestIDChangesWithEveryField(t *testing.T) {
 		}
 	}
 }
+
+// The lines of a bill are its parts: each rounded down by itself, together never above the cost and less than their number below it.
+func TestLinesAddUpToTheCost(t *testing.T) {
+	prices := tariff.Tariff{CPUHour: tariff.Units(40_000), MemoryGiBHour: tariff.Units(5_001), EphemeralGiBHour: tariff.Units(103), StorageGiBHour: tariff.Units(207)}
+	for seconds := range int64(5000) {
+		u := usage.Rate{MilliCPU: 333, MemoryBytes: 123_456_789, EphemeralBytes: 1 << 30, StorageBytes: 77 << 20}.For(seconds)
+		lines := prices.Lines(u)
+		var sum tariff.Amount
+		for _, l := range lines {
+			sum = sum.Add(l.Amount)
+		}
+		lost, err := prices.Cost(u).Sub(sum)
+		if err != nil || lost.Cmp(tariff.Units(uint64(len(lines)))) >= 0 {
+			t.Fatalf("after %d s lines sum up to %s, and the cost is %s", seconds, sum, prices.Cost(u))
+		}
+	}
+	if got := prices.Lines(usage.Rate{MilliCPU: 1500, StorageBytes: 2 << 30}.For(3600)); got[0].Amount.String() != "60000" || got[3].Amount.String() != "414" {
+		t.Errorf("an hour of 1.5 vCPUs is %s, of 2 GiB %s", got[0].Amount, got[3].Amount)
+	}
+}

@@ -204,6 +204,94 @@ func (x *SignQuoteResponse) GetQuote() *orderv1.SignedQuote {
 	return nil
 }
 
+type SignAccountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	App           []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignAccountRequest) Reset() {
+	*x = SignAccountRequest{}
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignAccountRequest) ProtoMessage() {}
+
+func (x *SignAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignAccountRequest.ProtoReflect.Descriptor instead.
+func (*SignAccountRequest) Descriptor() ([]byte, []int) {
+	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SignAccountRequest) GetApp() []byte {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+type SignAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *orderv1.SignedAccount `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignAccountResponse) Reset() {
+	*x = SignAccountResponse{}
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignAccountResponse) ProtoMessage() {}
+
+func (x *SignAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignAccountResponse.ProtoReflect.Descriptor instead.
+func (*SignAccountResponse) Descriptor() ([]byte, []int) {
+	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SignAccountResponse) GetAccount() *orderv1.SignedAccount {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
 type PeerKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -212,7 +300,7 @@ type PeerKeyRequest struct {
 
 func (x *PeerKeyRequest) Reset() {
 	*x = PeerKeyRequest{}
-	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[4]
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -224,7 +312,7 @@ func (x *PeerKeyRequest) String() string {
 func (*PeerKeyRequest) ProtoMessage() {}
 
 func (x *PeerKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[4]
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -237,7 +325,7 @@ func (x *PeerKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerKeyRequest.ProtoReflect.Descriptor instead.
 func (*PeerKeyRequest) Descriptor() ([]byte, []int) {
-	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{4}
+	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{6}
 }
 
 type PeerKeyResponse struct {
@@ -252,7 +340,7 @@ type PeerKeyResponse struct {
 
 func (x *PeerKeyResponse) Reset() {
 	*x = PeerKeyResponse{}
-	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[5]
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +352,7 @@ func (x *PeerKeyResponse) String() string {
 func (*PeerKeyResponse) ProtoMessage() {}
 
 func (x *PeerKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[5]
+	mi := &file_apocryph_keeper_v1_keeper_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +365,7 @@ func (x *PeerKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerKeyResponse.ProtoReflect.Descriptor instead.
 func (*PeerKeyResponse) Descriptor() ([]byte, []int) {
-	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{5}
+	return file_apocryph_keeper_v1_keeper_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PeerKeyResponse) GetPrivateKey() []byte {
@@ -306,16 +394,21 @@ const file_apocryph_keeper_v1_keeper_proto_rawDesc = "" +
 	"\x10SignQuoteRequest\x12.\n" +
 	"\x05quote\x18\x01 \x01(\v2\x18.apocryph.order.v1.QuoteR\x05quote\"I\n" +
 	"\x11SignQuoteResponse\x124\n" +
-	"\x05quote\x18\x01 \x01(\v2\x1e.apocryph.order.v1.SignedQuoteR\x05quote\"\x10\n" +
+	"\x05quote\x18\x01 \x01(\v2\x1e.apocryph.order.v1.SignedQuoteR\x05quote\"&\n" +
+	"\x12SignAccountRequest\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\"Q\n" +
+	"\x13SignAccountResponse\x12:\n" +
+	"\aaccount\x18\x01 \x01(\v2 .apocryph.order.v1.SignedAccountR\aaccount\"\x10\n" +
 	"\x0ePeerKeyRequest\"J\n" +
 	"\x0fPeerKeyResponse\x12\x1f\n" +
 	"\vprivate_key\x18\x01 \x01(\fR\n" +
 	"privateKey\x12\x16\n" +
-	"\x06signer\x18\x02 \x01(\fR\x06signer2\x94\x02\n" +
+	"\x06signer\x18\x02 \x01(\fR\x06signer2\xf4\x02\n" +
 	"\rKeeperService\x12U\n" +
 	"\bEvidence\x12#.apocryph.keeper.v1.EvidenceRequest\x1a$.apocryph.keeper.v1.EvidenceResponse\x12X\n" +
 	"\tSignQuote\x12$.apocryph.keeper.v1.SignQuoteRequest\x1a%.apocryph.keeper.v1.SignQuoteResponse\x12R\n" +
-	"\aPeerKey\x12\".apocryph.keeper.v1.PeerKeyRequest\x1a#.apocryph.keeper.v1.PeerKeyResponseB=Z;github.com/apocryph/apocryph/internal/gen/keeperv1;keeperv1b\x06proto3"
+	"\aPeerKey\x12\".apocryph.keeper.v1.PeerKeyRequest\x1a#.apocryph.keeper.v1.PeerKeyResponse\x12^\n" +
+	"\vSignAccount\x12&.apocryph.keeper.v1.SignAccountRequest\x1a'.apocryph.keeper.v1.SignAccountResponseB=Z;github.com/apocryph/apocryph/internal/gen/keeperv1;keeperv1b\x06proto3"
 
 var (
 	file_apocryph_keeper_v1_keeper_proto_rawDescOnce sync.Once
@@ -329,31 +422,37 @@ func file_apocryph_keeper_v1_keeper_proto_rawDescGZIP() []byte {
 	return file_apocryph_keeper_v1_keeper_proto_rawDescData
 }
 
-var file_apocryph_keeper_v1_keeper_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_apocryph_keeper_v1_keeper_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_apocryph_keeper_v1_keeper_proto_goTypes = []any{
-	(*EvidenceRequest)(nil),     // 0: apocryph.keeper.v1.EvidenceRequest
-	(*EvidenceResponse)(nil),    // 1: apocryph.keeper.v1.EvidenceResponse
-	(*SignQuoteRequest)(nil),    // 2: apocryph.keeper.v1.SignQuoteRequest
-	(*SignQuoteResponse)(nil),   // 3: apocryph.keeper.v1.SignQuoteResponse
-	(*PeerKeyRequest)(nil),      // 4: apocryph.keeper.v1.PeerKeyRequest
-	(*PeerKeyResponse)(nil),     // 5: apocryph.keeper.v1.PeerKeyResponse
-	(*orderv1.Quote)(nil),       // 6: apocryph.order.v1.Quote
-	(*orderv1.SignedQuote)(nil), // 7: apocryph.order.v1.SignedQuote
+	(*EvidenceRequest)(nil),       // 0: apocryph.keeper.v1.EvidenceRequest
+	(*EvidenceResponse)(nil),      // 1: apocryph.keeper.v1.EvidenceResponse
+	(*SignQuoteRequest)(nil),      // 2: apocryph.keeper.v1.SignQuoteRequest
+	(*SignQuoteResponse)(nil),     // 3: apocryph.keeper.v1.SignQuoteResponse
+	(*SignAccountRequest)(nil),    // 4: apocryph.keeper.v1.SignAccountRequest
+	(*SignAccountResponse)(nil),   // 5: apocryph.keeper.v1.SignAccountResponse
+	(*PeerKeyRequest)(nil),        // 6: apocryph.keeper.v1.PeerKeyRequest
+	(*PeerKeyResponse)(nil),       // 7: apocryph.keeper.v1.PeerKeyResponse
+	(*orderv1.Quote)(nil),         // 8: apocryph.order.v1.Quote
+	(*orderv1.SignedQuote)(nil),   // 9: apocryph.order.v1.SignedQuote
+	(*orderv1.SignedAccount)(nil), // 10: apocryph.order.v1.SignedAccount
 }
 var file_apocryph_keeper_v1_keeper_proto_depIdxs = []int32{
-	6, // 0: apocryph.keeper.v1.SignQuoteRequest.quote:type_name -> apocryph.order.v1.Quote
-	7, // 1: apocryph.keeper.v1.SignQuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
-	0, // 2: apocryph.keeper.v1.KeeperService.Evidence:input_type -> apocryph.keeper.v1.EvidenceRequest
-	2, // 3: apocryph.keeper.v1.KeeperService.SignQuote:input_type -> apocryph.keeper.v1.SignQuoteRequest
-	4, // 4: apocryph.keeper.v1.KeeperService.PeerKey:input_type -> apocryph.keeper.v1.PeerKeyRequest
-	1, // 5: apocryph.keeper.v1.KeeperService.Evidence:output_type -> apocryph.keeper.v1.EvidenceResponse
-	3, // 6: apocryph.keeper.v1.KeeperService.SignQuote:output_type -> apocryph.keeper.v1.SignQuoteResponse
-	5, // 7: apocryph.keeper.v1.KeeperService.PeerKey:output_type -> apocryph.keeper.v1.PeerKeyResponse
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	8,  // 0: apocryph.keeper.v1.SignQuoteRequest.quote:type_name -> apocryph.order.v1.Quote
+	9,  // 1: apocryph.keeper.v1.SignQuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
+	10, // 2: apocryph.keeper.v1.SignAccountResponse.account:type_name -> apocryph.order.v1.SignedAccount
+	0,  // 3: apocryph.keeper.v1.KeeperService.Evidence:input_type -> apocryph.keeper.v1.EvidenceRequest
+	2,  // 4: apocryph.keeper.v1.KeeperService.SignQuote:input_type -> apocryph.keeper.v1.SignQuoteRequest
+	6,  // 5: apocryph.keeper.v1.KeeperService.PeerKey:input_type -> apocryph.keeper.v1.PeerKeyRequest
+	4,  // 6: apocryph.keeper.v1.KeeperService.SignAccount:input_type -> apocryph.keeper.v1.SignAccountRequest
+	1,  // 7: apocryph.keeper.v1.KeeperService.Evidence:output_type -> apocryph.keeper.v1.EvidenceResponse
+	3,  // 8: apocryph.keeper.v1.KeeperService.SignQuote:output_type -> apocryph.keeper.v1.SignQuoteResponse
+	7,  // 9: apocryph.keeper.v1.KeeperService.PeerKey:output_type -> apocryph.keeper.v1.PeerKeyResponse
+	5,  // 10: apocryph.keeper.v1.KeeperService.SignAccount:output_type -> apocryph.keeper.v1.SignAccountResponse
+	7,  // [7:11] is the sub-list for method output_type
+	3,  // [3:7] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_keeper_v1_keeper_proto_init() }
@@ -367,7 +466,7 @@ func file_apocryph_keeper_v1_keeper_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_keeper_v1_keeper_proto_rawDesc), len(file_apocryph_keeper_v1_keeper_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

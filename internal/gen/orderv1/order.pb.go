@@ -899,6 +899,190 @@ func (x *SignedQuote) GetSignature() []byte {
 	return nil
 }
 
+// Account is what an app used by some moment and what that comes to, as its enclave states it: signed by the channel's voucher key over
+// SHA-256("apocryph/account/v1\0" ‖ encoding). It is no voucher, and no voucher is one.
+type Account struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	App     []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Channel []byte                 `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	// The id of the tariff of the channel's quote.
+	Tariff []byte `protobuf:"bytes,3,opt,name=tariff,proto3" json:"tariff,omitempty"`
+	// Exact quantities as decimal integers: milli-vCPU × seconds, and bytes × seconds.
+	CpuMilliSeconds      string `protobuf:"bytes,4,opt,name=cpu_milli_seconds,json=cpuMilliSeconds,proto3" json:"cpu_milli_seconds,omitempty"`
+	MemoryByteSeconds    string `protobuf:"bytes,5,opt,name=memory_byte_seconds,json=memoryByteSeconds,proto3" json:"memory_byte_seconds,omitempty"`
+	EphemeralByteSeconds string `protobuf:"bytes,6,opt,name=ephemeral_byte_seconds,json=ephemeralByteSeconds,proto3" json:"ephemeral_byte_seconds,omitempty"`
+	StorageByteSeconds   string `protobuf:"bytes,7,opt,name=storage_byte_seconds,json=storageByteSeconds,proto3" json:"storage_byte_seconds,omitempty"`
+	// Base units: usage × tariff, rounded down once.
+	Total []byte `protobuf:"bytes,8,opt,name=total,proto3" json:"total,omitempty"`
+	// Unix seconds up to which usage is counted; 0 before anything was.
+	AccruedTo uint64 `protobuf:"varint,9,opt,name=accrued_to,json=accruedTo,proto3" json:"accrued_to,omitempty"`
+	// Grows with every account of an app; microseconds of the enclave's clock.
+	Sequence uint64 `protobuf:"varint,10,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// No more will be added.
+	Final         bool `protobuf:"varint,11,opt,name=final,proto3" json:"final,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Account) Reset() {
+	*x = Account{}
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Account) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Account) ProtoMessage() {}
+
+func (x *Account) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Account.ProtoReflect.Descriptor instead.
+func (*Account) Descriptor() ([]byte, []int) {
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Account) GetApp() []byte {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *Account) GetChannel() []byte {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *Account) GetTariff() []byte {
+	if x != nil {
+		return x.Tariff
+	}
+	return nil
+}
+
+func (x *Account) GetCpuMilliSeconds() string {
+	if x != nil {
+		return x.CpuMilliSeconds
+	}
+	return ""
+}
+
+func (x *Account) GetMemoryByteSeconds() string {
+	if x != nil {
+		return x.MemoryByteSeconds
+	}
+	return ""
+}
+
+func (x *Account) GetEphemeralByteSeconds() string {
+	if x != nil {
+		return x.EphemeralByteSeconds
+	}
+	return ""
+}
+
+func (x *Account) GetStorageByteSeconds() string {
+	if x != nil {
+		return x.StorageByteSeconds
+	}
+	return ""
+}
+
+func (x *Account) GetTotal() []byte {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *Account) GetAccruedTo() uint64 {
+	if x != nil {
+		return x.AccruedTo
+	}
+	return 0
+}
+
+func (x *Account) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Account) GetFinal() bool {
+	if x != nil {
+		return x.Final
+	}
+	return false
+}
+
+type SignedAccount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       []byte                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignedAccount) Reset() {
+	*x = SignedAccount{}
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignedAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignedAccount) ProtoMessage() {}
+
+func (x *SignedAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignedAccount.ProtoReflect.Descriptor instead.
+func (*SignedAccount) Descriptor() ([]byte, []int) {
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SignedAccount) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *SignedAccount) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 var File_apocryph_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_apocryph_order_v1_order_proto_rawDesc = "" +
@@ -975,6 +1159,23 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\bcontract\x18\v \x01(\fR\bcontract\"A\n" +
 	"\vSignedQuote\x12\x14\n" +
 	"\x05quote\x18\x01 \x01(\fR\x05quote\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xf8\x02\n" +
+	"\aAccount\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\fR\achannel\x12\x16\n" +
+	"\x06tariff\x18\x03 \x01(\fR\x06tariff\x12*\n" +
+	"\x11cpu_milli_seconds\x18\x04 \x01(\tR\x0fcpuMilliSeconds\x12.\n" +
+	"\x13memory_byte_seconds\x18\x05 \x01(\tR\x11memoryByteSeconds\x124\n" +
+	"\x16ephemeral_byte_seconds\x18\x06 \x01(\tR\x14ephemeralByteSeconds\x120\n" +
+	"\x14storage_byte_seconds\x18\a \x01(\tR\x12storageByteSeconds\x12\x14\n" +
+	"\x05total\x18\b \x01(\fR\x05total\x12\x1d\n" +
+	"\n" +
+	"accrued_to\x18\t \x01(\x04R\taccruedTo\x12\x1a\n" +
+	"\bsequence\x18\n" +
+	" \x01(\x04R\bsequence\x12\x14\n" +
+	"\x05final\x18\v \x01(\bR\x05final\"G\n" +
+	"\rSignedAccount\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature*w\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x12\n" +
@@ -1000,7 +1201,7 @@ func file_apocryph_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_apocryph_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_apocryph_order_v1_order_proto_goTypes = []any{
 	(Operation)(0),           // 0: apocryph.order.v1.Operation
 	(Action)(0),              // 1: apocryph.order.v1.Action
@@ -1013,6 +1214,8 @@ var file_apocryph_order_v1_order_proto_goTypes = []any{
 	(*Terms)(nil),            // 8: apocryph.order.v1.Terms
 	(*Quote)(nil),            // 9: apocryph.order.v1.Quote
 	(*SignedQuote)(nil),      // 10: apocryph.order.v1.SignedQuote
+	(*Account)(nil),          // 11: apocryph.order.v1.Account
+	(*SignedAccount)(nil),    // 12: apocryph.order.v1.SignedAccount
 }
 var file_apocryph_order_v1_order_proto_depIdxs = []int32{
 	0, // 0: apocryph.order.v1.Delegation.operations:type_name -> apocryph.order.v1.Operation
@@ -1040,7 +1243,7 @@ func file_apocryph_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_order_v1_order_proto_rawDesc), len(file_apocryph_order_v1_order_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1099,10 +1099,14 @@ type BillResponse struct {
 	Final bool `protobuf:"varint,12,opt,name=final,proto3" json:"final,omitempty"`
 	// Base units per hour at the present rate.
 	Hourly string `protobuf:"bytes,13,opt,name=hourly,proto3" json:"hourly,omitempty"`
-	// Seconds until the deposit is used up at the present rate; absent when nothing runs.
+	// Seconds until no more than the reserve is left at the present rate; absent when nothing runs.
 	RunwaySeconds *uint64 `protobuf:"varint,14,opt,name=runway_seconds,json=runwaySeconds,proto3,oneof" json:"runway_seconds,omitempty"`
 	// The release of the app's channel once the enclave has signed it, so that its publisher can submit it when the provider does not.
-	Release       *Release `protobuf:"bytes,15,opt,name=release,proto3" json:"release,omitempty"`
+	Release *Release `protobuf:"bytes,15,opt,name=release,proto3" json:"release,omitempty"`
+	// Base units that are kept back of the deposit: when no more is left, the app sleeps. Empty if it is not known yet.
+	Reserve string `protobuf:"bytes,16,opt,name=reserve,proto3" json:"reserve,omitempty"`
+	// The enclave's own account of the same, for whoever does not take the provider's word; absent while the enclave can't be asked.
+	Account       *orderv1.SignedAccount `protobuf:"bytes,17,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1238,6 +1242,20 @@ func (x *BillResponse) GetRunwaySeconds() uint64 {
 func (x *BillResponse) GetRelease() *Release {
 	if x != nil {
 		return x.Release
+	}
+	return nil
+}
+
+func (x *BillResponse) GetReserve() string {
+	if x != nil {
+		return x.Reserve
+	}
+	return ""
+}
+
+func (x *BillResponse) GetAccount() *orderv1.SignedAccount {
+	if x != nil {
+		return x.Account
 	}
 	return nil
 }
@@ -1717,7 +1735,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x06stderr\x18\x04 \x01(\bR\x06stderr\x12\x16\n" +
 	"\x06notice\x18\x05 \x01(\tR\x06notice\"\x1f\n" +
 	"\vBillRequest\x12\x10\n" +
-	"\x03app\x18\x01 \x01(\fR\x03app\"\xce\x04\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\"\xa4\x05\n" +
 	"\fBillResponse\x121\n" +
 	"\x06tariff\x18\x01 \x01(\v2\x19.apocryph.order.v1.TariffR\x06tariff\x12*\n" +
 	"\x11cpu_milli_seconds\x18\x02 \x01(\tR\x0fcpuMilliSeconds\x12.\n" +
@@ -1735,7 +1753,9 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x05final\x18\f \x01(\bR\x05final\x12\x16\n" +
 	"\x06hourly\x18\r \x01(\tR\x06hourly\x12*\n" +
 	"\x0erunway_seconds\x18\x0e \x01(\x04H\x00R\rrunwaySeconds\x88\x01\x01\x127\n" +
-	"\arelease\x18\x0f \x01(\v2\x1d.apocryph.provider.v1.ReleaseR\areleaseB\x11\n" +
+	"\arelease\x18\x0f \x01(\v2\x1d.apocryph.provider.v1.ReleaseR\arelease\x12\x18\n" +
+	"\areserve\x18\x10 \x01(\tR\areserve\x12:\n" +
+	"\aaccount\x18\x11 \x01(\v2 .apocryph.order.v1.SignedAccountR\aaccountB\x11\n" +
 	"\x0f_runway_seconds\"W\n" +
 	"\aRelease\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\fR\achannel\x12\x14\n" +
@@ -1872,6 +1892,7 @@ var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(*orderv1.SignedStatement)(nil), // 27: apocryph.order.v1.SignedStatement
 	(*orderv1.Terms)(nil),           // 28: apocryph.order.v1.Terms
 	(*orderv1.Tariff)(nil),          // 29: apocryph.order.v1.Tariff
+	(*orderv1.SignedAccount)(nil),   // 30: apocryph.order.v1.SignedAccount
 }
 var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	0,  // 0: apocryph.provider.v1.ErrorInfo.reason:type_name -> apocryph.provider.v1.Reason
@@ -1887,34 +1908,35 @@ var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	22, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
 	29, // 11: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
 	19, // 12: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
-	27, // 13: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	22, // 14: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	1,  // 15: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
-	23, // 16: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
-	24, // 17: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
-	3,  // 18: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
-	5,  // 19: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
-	7,  // 20: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
-	9,  // 21: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
-	11, // 22: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
-	13, // 23: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
-	15, // 24: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
-	17, // 25: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
-	20, // 26: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
-	4,  // 27: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
-	6,  // 28: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
-	8,  // 29: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
-	10, // 30: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
-	12, // 31: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
-	14, // 32: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
-	16, // 33: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
-	18, // 34: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
-	21, // 35: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
-	27, // [27:36] is the sub-list for method output_type
-	18, // [18:27] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	30, // 13: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
+	27, // 14: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	22, // 15: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	1,  // 16: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
+	23, // 17: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
+	24, // 18: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
+	3,  // 19: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
+	5,  // 20: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
+	7,  // 21: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
+	9,  // 22: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
+	11, // 23: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
+	13, // 24: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
+	15, // 25: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
+	17, // 26: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
+	20, // 27: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
+	4,  // 28: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
+	6,  // 29: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
+	8,  // 30: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
+	10, // 31: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
+	12, // 32: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
+	14, // 33: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
+	16, // 34: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
+	18, // 35: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
+	21, // 36: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
+	28, // [28:37] is the sub-list for method output_type
+	19, // [19:28] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_provider_v1_provider_proto_init() }

@@ -43,6 +43,9 @@ const (
 	KeeperServiceSignQuoteProcedure = "/apocryph.keeper.v1.KeeperService/SignQuote"
 	// KeeperServicePeerKeyProcedure is the fully-qualified name of the KeeperService's PeerKey RPC.
 	KeeperServicePeerKeyProcedure = "/apocryph.keeper.v1.KeeperService/PeerKey"
+	// KeeperServiceSignAccountProcedure is the fully-qualified name of the KeeperService's SignAccount
+	// RPC.
+	KeeperServiceSignAccountProcedure = "/apocryph.keeper.v1.KeeperService/SignAccount"
 )
 
 // KeeperServiceClient is a client for the apocryph.keeper.v1.KeeperService service.
@@ -53,6 +56,8 @@ type KeeperServiceClient interface {
 	SignQuote(context.Context, *keeperv1.SignQuoteRequest) (*keeperv1.SignQuoteResponse, error)
 	// PeerKey hands the gateway the libp2p identity that evidence names. The keeper makes all keys, so evidence names only its own.
 	PeerKey(context.Context, *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error)
+	// SignAccount states what an app whose order was verified has used by now.
+	SignAccount(context.Context, *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error)
 }
 
 // NewKeeperServiceClient constructs a client for the apocryph.keeper.v1.KeeperService service. By
@@ -84,14 +89,21 @@ func NewKeeperServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(keeperServiceMethods.ByName("PeerKey")),
 			connect.WithClientOptions(opts...),
 		),
+		signAccount: connect.NewClient[keeperv1.SignAccountRequest, keeperv1.SignAccountResponse](
+			httpClient,
+			baseURL+KeeperServiceSignAccountProcedure,
+			connect.WithSchema(keeperServiceMethods.ByName("SignAccount")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // keeperServiceClient implements KeeperServiceClient.
 type keeperServiceClient struct {
-	evidence  *connect.Client[keeperv1.EvidenceRequest, keeperv1.EvidenceResponse]
-	signQuote *connect.Client[keeperv1.SignQuoteRequest, keeperv1.SignQuoteResponse]
-	peerKey   *connect.Client[keeperv1.PeerKeyRequest, keeperv1.PeerKeyResponse]
+	evidence    *connect.Client[keeperv1.EvidenceRequest, keeperv1.EvidenceResponse]
+	signQuote   *connect.Client[keeperv1.SignQuoteRequest, keeperv1.SignQuoteResponse]
+	peerKey     *connect.Client[keeperv1.PeerKeyRequest, keeperv1.PeerKeyResponse]
+	signAccount *connect.Client[keeperv1.SignAccountRequest, keeperv1.SignAccountResponse]
 }
 
 // Evidence calls apocryph.keeper.v1.KeeperService.Evidence.
@@ -121,6 +133,15 @@ func (c *keeperServiceClient) PeerKey(ctx context.Context, req *keeperv1.PeerKey
 	return nil, err
 }
 
+// SignAccount calls apocryph.keeper.v1.KeeperService.SignAccount.
+func (c *keeperServiceClient) SignAccount(ctx context.Context, req *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error) {
+	response, err := c.signAccount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // KeeperServiceHandler is an implementation of the apocryph.keeper.v1.KeeperService service.
 type KeeperServiceHandler interface {
 	// Evidence answers a nonce (DESIGN: report data = SHA-512(tag ‖ claims)).
@@ -129,6 +150,8 @@ type KeeperServiceHandler interface {
 	SignQuote(context.Context, *keeperv1.SignQuoteRequest) (*keeperv1.SignQuoteResponse, error)
 	// PeerKey hands the gateway the libp2p identity that evidence names. The keeper makes all keys, so evidence names only its own.
 	PeerKey(context.Context, *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error)
+	// SignAccount states what an app whose order was verified has used by now.
+	SignAccount(context.Context, *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error)
 }
 
 // NewKeeperServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -156,6 +179,12 @@ func NewKeeperServiceHandler(svc KeeperServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(keeperServiceMethods.ByName("PeerKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keeperServiceSignAccountHandler := connect.NewUnaryHandlerSimple(
+		KeeperServiceSignAccountProcedure,
+		svc.SignAccount,
+		connect.WithSchema(keeperServiceMethods.ByName("SignAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/apocryph.keeper.v1.KeeperService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case KeeperServiceEvidenceProcedure:
@@ -164,6 +193,8 @@ func NewKeeperServiceHandler(svc KeeperServiceHandler, opts ...connect.HandlerOp
 			keeperServiceSignQuoteHandler.ServeHTTP(w, r)
 		case KeeperServicePeerKeyProcedure:
 			keeperServicePeerKeyHandler.ServeHTTP(w, r)
+		case KeeperServiceSignAccountProcedure:
+			keeperServiceSignAccountHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -183,4 +214,8 @@ func (UnimplementedKeeperServiceHandler) SignQuote(context.Context, *keeperv1.Si
 
 func (UnimplementedKeeperServiceHandler) PeerKey(context.Context, *keeperv1.PeerKeyRequest) (*keeperv1.PeerKeyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.keeper.v1.KeeperService.PeerKey is not implemented"))
+}
+
+func (UnimplementedKeeperServiceHandler) SignAccount(context.Context, *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.keeper.v1.KeeperService.SignAccount is not implemented"))
 }
