@@ -323,6 +323,7 @@ func (i images) resolve(ctx context.Context, name string) (publisher.Image, erro
 	out := publisher.Image{
 		Image: appfile.Image{
 			Digest: img.Digest, Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Health: healthOf(config.Config.Healthcheck),
+			StopSignal: config.Config.StopSignal,
 			ReadAccounts: func(ctx context.Context) (appfile.Accounts, error) {
 				files, err := img.Files(ctx, "/etc/passwd", "/etc/group")
 				return appfile.Accounts{Passwd: files["/etc/passwd"], Group: files["/etc/group"]}, err

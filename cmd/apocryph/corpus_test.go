@@ -88,6 +88,12 @@ func corpusManifest(t *testing.T, flags *FileFlags) *manifestv1.Manifest {
 	m, err := file.Manifest(t.Context(), appfile.Pins{
 		Resolve: func(_ context.Context, image string) (appfile.Image, error) {
 			found := appfile.Image{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image))), Entrypoint: []string{"/entrypoint"}, Cmd: []string{"serve"}, ReadAccounts: corpusAccounts}
+			switch {
+			case strings.HasPrefix(image, "acme/api"):
+				found.StopSignal = "SIGQUIT"
+			case strings.HasPrefix(image, "acme/blog"):
+				found.StopSignal = "SIGINT"
+			}
 			if strings.HasPrefix(image, "postgres:") {
 				found.Ports = []*manifestv1.Port{{Number: 5432, Protocol: "tcp"}}
 			}
@@ -142,7 +148,7 @@ func objectsOf(t *testing.T, m *manifestv1.Manifest) []client.Object {
 	app := &v1alpha1.App{Spec: v1alpha1.AppSpec{ManifestHash: strings.Repeat("ab", 32)}}
 	app.Name = "the-app-id"
 	objects, err := controller.Desired(app, m, controller.Config{
-		Namespace: "apocryph-system", ImagePrefix: "localhost:5100", PublicScheme: "https", UserNamespaces: true,
+		Namespace: "apocryph-system", Image: "apocryphd:1", ImagePrefix: "localhost:5100", PublicScheme: "https", UserNamespaces: true,
 	})
 	if err != nil {
 		t.Fatal(err)

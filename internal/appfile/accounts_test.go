@@ -111,3 +111,39 @@ func TestAccountsOfImagesThatNobodySaw(t *testing.T) {
 		t.Errorf("an image that can't be read: %v", err)
 	}
 }
+
+// A stop signal is honoured where the image asks for the same, and refused elsewhere.
+func TestStopSignals(t *testing.T) {
+	for text, c := range map[string]struct{ own, want string }{
+		"SIGTERM": {"", ""},
+		"15":      {"", ""},
+		"sigint":  {"SIGINT", ""},
+		"QUIT":    {"3", ""},
+		"SIGINT":  {"", "compose.yaml:4:5: services.web.stop_signal: not supported: image a is stopped by SIGTERM, and no other signal can be chosen"},
+		"SIGUSR1": {"quit", "compose.yaml:4:5: services.web.stop_signal: not supported: image a is stopped by SIGQUIT, and no other signal can be chosen"},
+	} {
+		f, err := appfile.Load(t.Context(), source("services:\n  web:\n    image: a\n    stop_signal: '"+text+"'\n    ports: ['80']\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Notes) != 1 || !strings.Contains(f.Notes[0].Message, "the image has to ask for SIG") {
+			t.Errorf("%s: notes %v", text, f.Notes)
+		}
+		p := pins()
+		p.Resolve = func(ctx context.Context, name string) (appfile.Image, error) {
+			img, err := pins().Resolve(ctx, name)
+			img.StopSignal = c.own
+			return img, err
+		}
+		got := ""
+		m, err := f.Manifest(t.Context(), p)
+		if err != nil {
+			got = err.Error()
+		} else if m.Services[0].StopSignal != "" {
+			t.Errorf("%s: the manifest says it", text)
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", text, got, c.want)
+		}
+	}
+}

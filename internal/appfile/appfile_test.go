@@ -46,6 +46,9 @@ func pins() appfile.Pins {
 	return appfile.Pins{
 		Resolve: func(_ context.Context, image string) (appfile.Image, error) {
 			img := appfile.Image{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image))), ReadAccounts: accounts}
+			if image == "web" {
+				img.StopSignal = "int"
+			}
 			if image == "postgres" {
 				img.Ports = []*manifestv1.Port{{Number: 5432, Protocol: "tcp"}}
 			}

@@ -253,7 +253,7 @@ configs: {c: {content: hi}}
 	want := map[string]*manifestv1.Service{
 		"web": {
 			Name: "web", Image: "web", Ports: []*manifestv1.Port{{Number: 80, Protocol: "tcp"}}, SharedMemoryBytes: 1 << 20, Groups: []int64{10, 20}, Init: true,
-			StopSignal: "SIGINT", Hostname: "www", Hosts: []*manifestv1.Host{{Name: "a", Address: "2001:db8::1"}, {Name: "b", Address: "192.0.2.2"}},
+			Hostname: "www", Hosts: []*manifestv1.Host{{Name: "a", Address: "2001:db8::1"}, {Name: "b", Address: "192.0.2.2"}},
 			DependsOn: []*manifestv1.Dependency{{Service: "db", Condition: manifestv1.Condition_CONDITION_HEALTHY}, {Service: "job", Condition: manifestv1.Condition_CONDITION_COMPLETED}},
 			Health:    &manifestv1.Health{Command: []string{"/bin/sh", "-c", "wget -q localhost"}, IntervalMs: 5000, TimeoutMs: 30000, StartPeriodMs: 60000, Retries: 3},
 			Networks:  []*manifestv1.Attachment{{Network: "back"}, {Network: "front", Aliases: []string{"www"}}},

@@ -97,7 +97,7 @@ func serviceRules() []Rule {
 		{Key: "services.*.working_dir", Verdict: Honoured, Why: "the directory that the program starts in"},
 		{Key: "services.*.read_only", Verdict: Honoured, Why: "the root file system can't be written"},
 		{Key: "services.*.stop_grace_period", Verdict: Honoured, Why: "in whole seconds, rounded up, 1 s to 1 h; without it 10 s"},
-		{Key: "services.*.stop_signal", Verdict: Honoured, Why: "by name or number; SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 or SIGWINCH"},
+		{Key: "services.*.stop_signal", Verdict: Honoured, Why: "where it is the image's own STOPSIGNAL, which is SIGTERM if it says nothing", Remedy: "another signal is refused at deploy: remove it, or build the image with that STOPSIGNAL"},
 		{Key: "services.*.restart", Verdict: Honoured, Why: "no, always, unless-stopped, on-failure[:N]. Without it a service is always started again, as servers are, unless another waits for it to complete: then it runs once. on-failure of what is plainly a server is always"},
 		{Key: "services.*.depends_on", Verdict: Honoured, Why: "services start in that order"},
 		{Key: "services.*.depends_on.*.restart", Verdict: Accepted, Why: "services find each other again by name"},

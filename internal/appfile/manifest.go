@@ -23,6 +23,8 @@ type Image struct {
 	Entrypoint, Cmd []string
 	// Health is the image's own check, nil without one. Times and retries of 0 mean that it does not say.
 	Health *manifestv1.Health
+	// StopSignal is the image's own; empty means SIGTERM.
+	StopSignal string
 	// Unseen says that nobody has looked at the image: what depends on it is left out.
 	Unseen bool
 	// ReadAccounts reads whom the image knows. It is asked only if a service gives a user or a group by name.

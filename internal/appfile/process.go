@@ -46,19 +46,34 @@ func (c *serviceCheck) program(s types.ServiceConfig, img *Image) (entrypoint, c
 	return entrypoint, command
 }
 
-func (c *serviceCheck) stopSignal(s types.ServiceConfig) string {
+// stopSignal checks that a service asks to be stopped as its image is: nothing else can be asked for in Kubernetes without a feature that is off
+// where nobody turned it on. So the manifest never has to say one.
+func (c *serviceCheck) stopSignal(s types.ServiceConfig, img *Image) {
 	if s.StopSignal == "" {
-		return ""
+		return
 	}
-	name := strings.ToUpper(s.StopSignal)
+	name := signalName(s.StopSignal)
+	if !slices.Contains(manifest.Signals(), name) {
+		c.problem(fmt.Sprintf("%q is no signal that can be sent", s.StopSignal), "use one of "+strings.Join(manifest.Signals(), ", "), "stop_signal")
+		return
+	}
+	if img == nil || img.Unseen {
+		c.note(fmt.Sprintf("the image has to ask for %s itself (STOPSIGNAL), which will be seen at deploy", name), "stop_signal")
+		return
+	}
+	if own := signalName(cmpOr(img.StopSignal, "SIGTERM")); own != name {
+		c.problem(fmt.Sprintf("not supported: image %s is stopped by %s, and no other signal can be chosen", s.Image, own),
+			fmt.Sprintf("remove it, or build the image with STOPSIGNAL %s", name), "stop_signal")
+	}
+}
+
+// signalName is as in SIGINT, of a name with or without SIG in either case, or of a number.
+func signalName(text string) string {
+	name := strings.ToUpper(text)
 	if n, ok := map[string]string{"1": "HUP", "2": "INT", "3": "QUIT", "9": "KILL", "10": "USR1", "12": "USR2", "15": "TERM", "28": "WINCH"}[name]; ok {
 		name = n
 	}
-	name = "SIG" + strings.TrimPrefix(name, "SIG")
-	if !slices.Contains(manifest.Signals(), name) {
-		c.problem(fmt.Sprintf("%q is no signal that can be sent", s.StopSignal), "use one of "+strings.Join(manifest.Signals(), ", "), "stop_signal")
-	}
-	return name
+	return "SIG" + strings.TrimPrefix(name, "SIG")
 }
 
 // grace is the time to stop in whole seconds, or 0 where nothing is said.

@@ -103,8 +103,8 @@ func hostPlaces() places {
 		flag  = `(?:-h|--?(?:[a-z-]*-)?` + words + `)`
 	)
 	return places{
-		port:     regexp.MustCompile(`^:(?:[0-9]|\$)`),
-		said:     regexp.MustCompile(`(?i)` + words + `["']?\s*(?:=>|[=:])\s*["'\[]*$|(?:^|\s)` + flag + `[\s=]+["']?$|(?:^|\s)(?:server|reverse_proxy)\s+$|` +
+		port: regexp.MustCompile(`^:(?:[0-9]|\$)`),
+		said: regexp.MustCompile(`(?i)` + words + `["']?\s*(?:=>|[=:])\s*["'\[]*$|(?:^|\s)` + flag + `[\s=]+["']?$|(?:^|\s)(?:server|reverse_proxy)\s+$|` +
 			`\b(?:nc|ncat|telnet|ping|nslookup|getent hosts|curl|wget|wait-for(?:-it)?(?:\.sh)?)\s+(?:-\S+\s+(?:[0-9]+\s+)?)*$`),
 		flag:     regexp.MustCompile(`(?i)^` + flag + `$`),
 		variable: regexp.MustCompile(`(?i)(?:^|_)(?:host|hostname|server|addr|address|url|uri|endpoint|broker|upstream)$`),

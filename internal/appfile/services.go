@@ -166,12 +166,13 @@ func (c *serviceCheck) build(img *Image) *manifestv1.Service {
 		Name: c.f.label(c.name), Image: s.Image, WorkingDir: s.WorkingDir, ReadOnly: s.ReadOnly,
 		Env: c.env(), Ports: c.ports(s), Mounts: st.mounts, Files: st.files, MemoryMounts: st.memory, Resources: c.resources(s),
 		SharedMemoryBytes: uint64(max(0, s.ShmSize)), DependsOn: c.dependencies(s), Health: c.health(s, img), Networks: c.attachments(s),
-		StopSignal: c.stopSignal(s), Init: s.Init != nil && *s.Init, Hostname: c.hostname(s), Hosts: c.hosts(s),
+		Init: s.Init != nil && *s.Init, Hostname: c.hostname(s), Hosts: c.hosts(s),
 	}
 	m.Entrypoint, m.Command = c.program(s, img)
 	m.User, m.Group, m.Groups = c.identity(s, img)
 	m.Restart, m.RestartAttempts = c.restart(s)
 	m.StopGraceSeconds = c.grace(s)
+	c.stopSignal(s, img)
 	c.checkNames(s)
 	if s.WorkingDir != "" && !path.IsAbs(s.WorkingDir) {
 		c.problem("the path is not absolute", "begin it with /", "working_dir")
