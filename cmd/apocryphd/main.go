@@ -11,6 +11,7 @@ type cli struct {
 	Controller controllerCmd `cmd:"" help:"Turn App objects into what runs."`
 	Keeper     keeperCmd     `cmd:"" help:"Hold the enclave's keys: evidence, quotes, vouchers."`
 	Imagestore imagestoreCmd `cmd:"" help:"Take pushed images and serve them to kubelet."`
+	Logstore   logstoreCmd   `cmd:"" help:"Keep what apps' services wrote last on this machine."`
 	Facade     facadeCmd     `cmd:"" help:"Route app users to apps by host name."`
 	Meter      meterCmd      `cmd:"" help:"Write down what apps use."`
 	Invoicer   invoicerCmd   `cmd:"" help:"Claim what is due and watch channels."`

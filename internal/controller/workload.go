@@ -20,6 +20,7 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/manifest"
 )
 
 // annotationRevision makes other pods of what is the same but for its number: a restart.
@@ -220,11 +221,12 @@ func (d *desired) container(s *manifestv1.Service) corev1.Container {
 }
 
 // reserved is request and limit alike: what is not limited can't be priced.
-func reserved(r *manifestv1.Resources) corev1.ResourceRequirements {
+func reserved(ordered *manifestv1.Resources) corev1.ResourceRequirements {
+	r := manifest.Reserved(ordered)
 	list := corev1.ResourceList{
-		corev1.ResourceCPU:              *resource.NewMilliQuantity(int64(r.GetMilliCpu()), resource.DecimalSI),
-		corev1.ResourceMemory:           *resource.NewQuantity(int64(r.GetMemoryBytes()), resource.BinarySI),
-		corev1.ResourceEphemeralStorage: *resource.NewQuantity(int64(r.GetEphemeralBytes()), resource.BinarySI),
+		corev1.ResourceCPU:              *resource.NewMilliQuantity(r.MilliCPU, resource.DecimalSI),
+		corev1.ResourceMemory:           *resource.NewQuantity(r.MemoryBytes, resource.BinarySI),
+		corev1.ResourceEphemeralStorage: *resource.NewQuantity(r.EphemeralBytes, resource.BinarySI),
 	}
 	return corev1.ResourceRequirements{Requests: list, Limits: list.DeepCopy()}
 }

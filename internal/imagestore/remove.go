@@ -12,11 +12,9 @@ import (
 	"strings"
 	"time"
 
-	kerrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/kube"
 )
 
 const (
@@ -36,7 +34,7 @@ type Cleaner struct {
 	Grace     time.Duration
 	Log       *slog.Logger
 
-	gone map[string]time.Time
+	gone *kube.Gone
 }
 
 // Run sweeps until ctx ends.
@@ -55,17 +53,21 @@ func (c *Cleaner) Run(ctx context.Context) error {
 	}
 }
 
+func (c *Cleaner) apps() *kube.Gone {
+	return &kube.Gone{Apps: c.Apps, Namespace: c.Namespace, Grace: c.Grace}
+}
+
 // Sweep is one round. It is not safe for concurrent use.
 func (c *Cleaner) Sweep(ctx context.Context, now time.Time) error {
 	if c.gone == nil {
-		c.gone = map[string]time.Time{}
+		c.gone = c.apps()
 	}
 	first := c.Store.ExpireUploads(ctx, now)
 	apps, err := c.Store.Apps()
 	if err != nil {
 		return errors.Join(first, err)
 	}
-	if err := c.checkKind(ctx); err != nil {
+	if err := c.gone.CheckKind(ctx); err != nil {
 		return errors.Join(first, err)
 	}
 	for _, app := range apps {
@@ -76,64 +78,33 @@ func (c *Cleaner) Sweep(ctx context.Context, now time.Time) error {
 	return first
 }
 
-// checkKind makes sure that "not found" is about an app: a missing kind answers so for each object too. A list that succeeds shows that the
-// kind is there.
-func (c *Cleaner) checkKind(ctx context.Context) error {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(v1alpha1.SchemeGroupVersion().WithKind("AppList"))
-	if err := c.Apps.List(ctx, list, client.InNamespace(c.Namespace), client.Limit(1)); err != nil {
-		return fmt.Errorf("listing apps: %w", err)
-	}
-	return nil
-}
-
-// there reports whether an app's object is, and has not ended.
-func (c *Cleaner) there(ctx context.Context, app string) (bool, error) {
-	var object v1alpha1.App
-	err := c.Apps.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: app}, &object)
-	if err != nil && !kerrors.IsNotFound(err) {
-		return false, fmt.Errorf("reading app %s: %w", app, err)
-	}
-	return err == nil && object.Status.Phase != v1alpha1.PhaseEnded, nil
-}
-
 // Ordered reports whether an app was ordered and has not ended. It is safe for concurrent use.
 func (c *Cleaner) Ordered(ctx context.Context, app string) (bool, error) {
-	if err := c.checkKind(ctx); err != nil {
+	apps := c.apps()
+	if err := apps.CheckKind(ctx); err != nil {
 		return false, err
 	}
-	return c.there(ctx, app)
+	return apps.There(ctx, app)
 }
 
 func (c *Cleaner) consider(ctx context.Context, app string, now time.Time) error {
-	there, err := c.there(ctx, app)
+	there, gone, err := c.gone.Look(ctx, app, now)
 	if err != nil {
-		// What can't be seen is not gone: it has to be seen to be gone for the whole grace again.
-		delete(c.gone, app)
 		return err
 	}
 	c.Store.setOrdered(app, there)
-	if there {
-		delete(c.gone, app)
-		return nil
-	}
-	since, known := c.gone[app]
-	if !known {
-		c.gone[app] = now
+	if !gone {
 		return nil
 	}
 	written, err := c.Store.lastWrite(app)
-	if err != nil {
+	if err != nil || now.Sub(written) < c.Grace {
 		return err
-	}
-	if now.Sub(since) < c.Grace || now.Sub(written) < c.Grace {
-		return nil
 	}
 	removed, err := c.Store.Remove(app)
 	if err != nil || !removed {
 		return err
 	}
-	delete(c.gone, app)
+	c.gone.Forget(app)
 	c.Log.Info("images removed", "app", app)
 	return nil
 }

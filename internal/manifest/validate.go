@@ -62,14 +62,22 @@ func Validate(m *manifestv1.Manifest) error {
 	return nil
 }
 
+// KeptLogBytes is how much of each service's log the provider keeps. It is part of what a service reserves, and so of every price.
+const KeptLogBytes = 1 << 20
+
+// Reserved returns what one replica of a service reserves that ordered r: that, and room for the log that is kept of it.
+func Reserved(r *manifestv1.Resources) usage.Rate {
+	return usage.Rate{
+		MilliCPU:       int64(r.GetMilliCpu()),
+		MemoryBytes:    int64(r.GetMemoryBytes()),
+		EphemeralBytes: int64(r.GetEphemeralBytes()) + KeptLogBytes,
+	}
+}
+
 // Rate returns what the running app reserves (one replica of each service) and what its volumes do.
 func Rate(m *manifestv1.Manifest) (pods, volumes usage.Rate) {
 	for _, s := range m.GetServices() {
-		pods = pods.Add(usage.Rate{
-			MilliCPU:       int64(s.GetResources().GetMilliCpu()),
-			MemoryBytes:    int64(s.GetResources().GetMemoryBytes()),
-			EphemeralBytes: int64(s.GetResources().GetEphemeralBytes()),
-		})
+		pods = pods.Add(Reserved(s.GetResources()))
 	}
 	for _, v := range m.GetVolumes() {
 		volumes = volumes.Add(usage.Rate{StorageBytes: int64(v.GetSizeBytes())})
