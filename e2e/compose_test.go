@@ -148,7 +148,7 @@ func TestAnAppOfSeveralServices(t *testing.T) {
 		}
 	})
 	t.Run("it is paid for and goes", func(t *testing.T) {
-		var r receipt
+		var r bed.Receipt
 		p.MustJSON(&r, "stop", "several", "--yes")
 		if r.Claimed == "0" || r.Claimed == "" {
 			t.Errorf("the receipt is %+v", r)

@@ -17,13 +17,6 @@ import (
 	"github.com/apocryph/apocryph/e2e/bed"
 )
 
-// receipt is the result of apocryph stop --json.
-type receipt struct {
-	Deposited string `json:"deposited"`
-	Claimed   string `json:"claimed"`
-	Refunded  string `json:"refunded"`
-}
-
 // An app from its order to its end, with an update, a crash of every part of the provider, and a deploy that was cut short.
 func TestAnAppLives(t *testing.T) {
 	d := bed.Connect(t)
@@ -111,15 +104,11 @@ func TestAnAppLives(t *testing.T) {
 		}
 	})
 	t.Run("stopping returns the rest to the unit", func(t *testing.T) {
-		var r receipt
+		var r bed.Receipt
 		p.MustJSON(&r, "stop", "life", "--yes")
 		after := d.Balance(t, p.Address())
-		var claimed, refunded, deposited int64
-		if _, err := fmt.Sscan(r.Claimed+" "+r.Refunded+" "+r.Deposited, &claimed, &refunded, &deposited); err != nil {
-			t.Fatal(err)
-		}
-		if claimed <= 0 || claimed+refunded != deposited {
-			t.Errorf("deposited %d, claimed %d, refunded %d", deposited, claimed, refunded)
+		if err := r.Adds(); err != nil {
+			t.Error(err)
 		}
 		spent, err := before.Sub(after)
 		if err != nil || spent.String() != r.Claimed {
@@ -127,29 +116,7 @@ func TestAnAppLives(t *testing.T) {
 		}
 	})
 	t.Run("nothing of it is left", func(t *testing.T) {
-		bed.Eventually(t, "the namespace is gone", func() error {
-			ns := &corev1.Namespace{}
-			err := d.Kube.Get(t.Context(), client.ObjectKey{Name: v1alpha1.Namespace(app.App)}, ns)
-			if client.IgnoreNotFound(err) != nil {
-				return err
-			}
-			if err == nil {
-				return fmt.Errorf("it is %s", ns.Status.Phase)
-			}
-			return nil
-		})
-		var volumes corev1.PersistentVolumeList
-		bed.Eventually(t, "the volumes are gone", func() error {
-			if err := d.Kube.List(t.Context(), &volumes); err != nil {
-				return err
-			}
-			for _, v := range volumes.Items {
-				if v.Spec.ClaimRef != nil && v.Spec.ClaimRef.Namespace == v1alpha1.Namespace(app.App) {
-					return fmt.Errorf("%s is %s", v.Name, v.Status.Phase)
-				}
-			}
-			return nil
-		})
+		bed.Eventually(t, "the namespace and the volumes are gone", func() error { return d.Left(t, app.App) })
 		if code, _, err := d.Get(t.Context(), app.URL); err != nil || code == 200 {
 			t.Errorf("its host still answers %d (%v)", code, err)
 		}
@@ -187,7 +154,7 @@ func TestADeployCutShortGoesOn(t *testing.T) {
 	}
 	var app bed.Deployed
 	p.MustJSON(&app, args[:len(args)-1]...)
-	var r receipt
+	var r bed.Receipt
 	p.MustJSON(&r, "stop", "cut", "--yes")
 	spent, err := before.Sub(d.Balance(t, p.Address()))
 	if err != nil || spent.String() != r.Claimed {

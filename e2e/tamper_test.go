@@ -102,7 +102,7 @@ func TestAWriterOfTheClusterChangesNothingThatRuns(t *testing.T) {
 			}
 			return nil
 		})
-		var r receipt
+		var r bed.Receipt
 		p.MustJSON(&r, "stop", "tampered", "--yes")
 		spent, err := before.Sub(d.Balance(t, p.Address()))
 		if err != nil || spent.String() != r.Claimed {

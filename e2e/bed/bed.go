@@ -9,6 +9,7 @@ package bed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -20,6 +21,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	corev1 "k8s.io/api/core/v1"
+
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
@@ -109,17 +112,43 @@ func (d *Devnet) Apps(t *testing.T) map[string]v1alpha1.App {
 	return found
 }
 
-// Get asks an app for a path, through the facade, by its host name.
-func (d *Devnet) Get(ctx context.Context, url string) (int, string, error) {
+// Web reaches apps by their host names, through the facade.
+func (d *Devnet) Web() *http.Client {
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, d.Env["APOCRYPH_FACADE"])
 	}
-	hc := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true}, Timeout: 10 * time.Second}
+}
+
+// Left is nil when the cluster has neither the namespace nor a volume of an app.
+func (d *Devnet) Left(t *testing.T, app string) error {
+	t.Helper()
+	name := v1alpha1.Namespace(app)
+	ns := &corev1.Namespace{}
+	if err := d.Kube.Get(t.Context(), client.ObjectKey{Name: name}, ns); err == nil {
+		return fmt.Errorf("the namespace is %s", ns.Status.Phase)
+	} else if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	var volumes corev1.PersistentVolumeList
+	if err := d.Kube.List(t.Context(), &volumes); err != nil {
+		return err
+	}
+	for _, v := range volumes.Items {
+		if v.Spec.ClaimRef != nil && v.Spec.ClaimRef.Namespace == name {
+			return fmt.Errorf("volume %s is %s", v.Name, v.Status.Phase)
+		}
+	}
+	return nil
+}
+
+// Get asks an app for a path, through the facade, by its host name.
+func (d *Devnet) Get(ctx context.Context, url string) (int, string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, "", err
 	}
-	res, err := hc.Do(req)
+	res, err := d.Web().Do(req)
 	if err != nil {
 		return 0, "", err
 	}

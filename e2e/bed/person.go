@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,4 +143,23 @@ type Deployed struct {
 	Name    string `json:"name"`
 	URL     string `json:"url"`
 	Channel string `json:"channel"`
+}
+
+// Receipt is the result of apocryph stop --json.
+type Receipt struct {
+	Deposited string `json:"deposited"`
+	Claimed   string `json:"claimed"`
+	Refunded  string `json:"refunded"`
+}
+
+// Adds is nil if something was paid, and the rest came back to the unit.
+func (r Receipt) Adds() error {
+	var claimed, refunded, deposited int64
+	if _, err := fmt.Sscan(r.Claimed+" "+r.Refunded+" "+r.Deposited, &claimed, &refunded, &deposited); err != nil {
+		return fmt.Errorf("receipt %+v: %w", r, err)
+	}
+	if claimed <= 0 || claimed+refunded != deposited {
+		return fmt.Errorf("deposited %d, claimed %d, refunded %d", deposited, claimed, refunded)
+	}
+	return nil
 }
