@@ -10,7 +10,7 @@ DEVNET  := $(BIN)/devnet
 BUF     := tools/node_modules/@bufbuild/buf-linux-x64/bin/buf
 LINT    := $(BIN)/golangci-lint
 # What make generate writes.
-GENERATED := internal/gen api deploy/chart/kinds contracts/abi docs/guide cmd/apocryph/deps.txt cmd/apocryphd/deps.txt
+GENERATED := internal/gen api deploy/chart/kinds contracts/abi docs/guide cmd/apocryph/deps.txt cmd/apocryphd/deps.txt cmd/carrier/deps.txt
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
 
@@ -35,9 +35,8 @@ $(DEVNET):
 
 ##@ Build and check
 .PHONY: build test e2e quick check lint generate drift bench test-long
-build: ## Build the two binaries.
-	$(GOBUILD) -o $(BIN)/apocryph ./cmd/apocryph
-	$(GOBUILD) -o $(BIN)/apocryphd ./cmd/apocryphd
+build: ## Build the three binaries.
+	for b in apocryph apocryphd carrier; do $(GOBUILD) -o $(BIN)/$$b ./cmd/$$b; done
 
 test: ## Run everything that this machine allows: Go with the race detector, contracts, CLI scripts, end to end.
 	@./test.sh
@@ -74,7 +73,7 @@ generate: $(BUF) ## Make again what is generated: wire, kinds, bindings, tables,
 	cd tools && go tool controller-gen object:headerFile=/dev/null crd paths=../api/... output:crd:dir=../deploy/chart/kinds
 	contracts/generate.sh
 	go generate ./...
-	for b in apocryph apocryphd; do go list -deps -f '{{with .Module}}{{.Path}}{{end}}' ./cmd/$$b | sed '/^$$/d' | LC_ALL=C sort -u > cmd/$$b/deps.txt; done
+	for b in apocryph apocryphd carrier; do go list -deps -f '{{with .Module}}{{.Path}}{{end}}' ./cmd/$$b | sed '/^$$/d' | LC_ALL=C sort -u > cmd/$$b/deps.txt; done
 
 drift: generate ## Fail if what is generated differs from what is committed.
 	@changed=$$(git status --porcelain -- $(GENERATED)); test -z "$$changed" || { echo "make drift: generated files differ from the committed ones; look at them and commit them:"; echo "$$changed"; git --no-pager diff --stat -- $(GENERATED); exit 1; }

@@ -148,7 +148,7 @@ func objectsOf(t *testing.T, m *manifestv1.Manifest) []client.Object {
 	app := &v1alpha1.App{Spec: v1alpha1.AppSpec{ManifestHash: strings.Repeat("ab", 32)}}
 	app.Name = "the-app-id"
 	objects, err := controller.Desired(app, m, controller.Config{
-		Namespace: "apocryph-system", ImagePrefix: "localhost:5100", PublicScheme: "https", UserNamespaces: true,
+		Namespace: "apocryph-system", Image: "apocryphd:1", ImagePrefix: "localhost:5100", PublicScheme: "https", UserNamespaces: true,
 	})
 	if err != nil {
 		t.Fatal(err)

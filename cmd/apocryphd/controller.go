@@ -27,6 +27,9 @@ type controllerCmd struct {
 
 	// ImagePrefix is the image store on each machine's loopback.
 	ImagePrefix string `help:"Where kubelet pulls tenants' images from." default:"localhost:5100"`
+	// Image is this program's own, which has the carrier in it; what apps' pods get of it they get by the same policy.
+	Image           string `help:"The provider's image, with its digest." required:""`
+	ImagePullPolicy string `help:"How machines get the provider's image." default:"IfNotPresent" enum:"Always,IfNotPresent,Never"`
 	// StorageClass and AccessMode are of tenants' volumes.
 	StorageClass string `help:"Storage class of volumes; empty is the cluster's default."`
 	AccessMode   string `help:"Access mode of volumes; empty is ReadWriteOncePod, or ReadWriteOnce for a shared one." enum:",ReadWriteOnce,ReadWriteOncePod,ReadWriteMany" default:""`
@@ -52,6 +55,7 @@ func (c *controllerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	r, err := controller.New(config, controller.Config{
 		Namespace: c.Namespace, ImagePrefix: c.ImagePrefix,
+		Image: c.Image, PullPolicy: corev1.PullPolicy(c.ImagePullPolicy),
 		StorageClass: c.StorageClass, AccessMode: corev1.PersistentVolumeAccessMode(c.AccessMode),
 		UserNamespaces: c.UserNamespaces, DenyEgress: c.DenyEgress,
 		PublicScheme: c.PublicScheme, PublicPort: c.PublicPort,

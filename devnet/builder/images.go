@@ -28,20 +28,29 @@ func (b *Builder) SystemImages() []image.Spec {
 	}
 }
 
-// ProviderImage is the image of the provider's services. Its tag changes with its program, so that a new one replaces what runs.
+// ProviderImage is the image of the provider's services. Its tag changes with its programs, so that a new one replaces what runs.
 func (b *Builder) ProviderImage() (image.Spec, error) {
-	program := b.program("apocryphd")
-	f, err := os.Open(program)
-	if err != nil {
-		return image.Spec{}, err
-	}
-	defer func() { _ = f.Close() }()
+	program, carrier := b.program("apocryphd"), b.program("carrier")
 	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return image.Spec{}, err
+	for _, name := range []string{program, carrier} {
+		if err := add(sum, name); err != nil {
+			return image.Spec{}, err
+		}
 	}
 	ref := fmt.Sprintf("apocryph.network/apocryphd:%x", sum.Sum(nil)[:6])
-	return image.Spec{Ref: ref, Program: program, Path: "/usr/local/bin/apocryphd", User: "65532"}, nil
+	return image.Spec{
+		Ref: ref, Program: program, Path: "/usr/local/bin/apocryphd", Beside: map[string]string{"/usr/local/bin/carrier": carrier}, User: "65532",
+	}, nil
+}
+
+func add(sum io.Writer, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	_, err = io.Copy(sum, f)
+	return err
 }
 
 // AppImages lists the images of apps, packed as their own projects do.

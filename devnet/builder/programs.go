@@ -55,6 +55,7 @@ func Apocryph(version string) []Program {
 		{Name: "installer", Dir: "devnet", Package: "./cmd/installer"},
 		{Name: "demo", Dir: "devnet", Package: "./cmd/demo"},
 		{Name: "apocryphd", Dir: ".", Package: "./cmd/apocryphd", LinkFlags: named},
+		{Name: "carrier", Dir: ".", Package: "./cmd/carrier"},
 		{Name: "apocryph", Dir: ".", Package: "./cmd/apocryph", LinkFlags: named},
 		{Name: "pocketbase", Dir: "devnet/tools/pocketbase", Package: "github.com/pocketbase/pocketbase/examples/base", Pinned: true},
 	}

@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +36,8 @@ type Spec struct {
 	Program string
 	// Path is the program's place in the image, and its entrypoint.
 	Path string
+	// Beside are further programs, by their places in the image.
+	Beside map[string]string
 	// Args follow the entrypoint by default.
 	Args []string
 	// User is who runs it, by number; 0 if empty.
@@ -139,15 +143,22 @@ func owner(user string) int {
 }
 
 func programLayer(s Spec) (v1.Layer, error) {
-	program, err := os.ReadFile(s.Program)
-	if err != nil {
-		return nil, err
+	programs := maps.Clone(s.Beside)
+	if programs == nil {
+		programs = map[string]string{}
 	}
+	programs[s.Path] = s.Program
 	var w writer
-	if err := w.parents(s.Path); err != nil {
-		return nil, err
+	for _, at := range slices.Sorted(maps.Keys(programs)) {
+		program, err := os.ReadFile(programs[at])
+		if err != nil {
+			return nil, err
+		}
+		if err := w.parents(at); err != nil {
+			return nil, err
+		}
+		w.file(at, 0o755, string(program))
 	}
-	w.file(s.Path, 0o755, string(program))
 	return w.layer(s.Compress)
 }
 

@@ -51,6 +51,15 @@ func list(r *http.Request) (string, error) {
 	return strings.Join(names, " "), err
 }
 
+// whose says who owns a file, and its mode.
+func whose(r *http.Request) (string, error) {
+	var s unix.Stat_t
+	if err := unix.Lstat(r.FormValue("path"), &s); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d:%d %o", s.Uid, s.Gid, s.Mode&0o7777), nil
+}
+
 // link makes a symbolic or hard link.
 func link(r *http.Request) (string, error) {
 	if r.FormValue("kind") == "hard" {

@@ -86,7 +86,7 @@ func attempts() map[string]func(*http.Request) (string, error) {
 		// Of the kernel.
 		"system": system, "setuid": setuid, "capable": capable,
 		// Of files.
-		"read": read, "write": write, "open": open, "list": list, "link": link, "node": node, "proc": proc,
+		"read": read, "write": write, "open": open, "list": list, "link": link, "whose": whose, "node": node, "proc": proc,
 		// Of the machine's resources.
 		"fork": fork, "memory": memory, "fill": fill, "litter": litter, "chatter": chatter,
 	}

@@ -33,9 +33,8 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	if err != nil {
 		return err
 	}
-	if err := r.observeKept(ctx, m, app.Name, o); err != nil {
-		return err
-	}
+	o.findKept(m)
+	o.expect(objects)
 	o.refused, o.outdated = nil, o.findOutdated(objects)
 	o.held = o.findHeld(objects)
 	for _, want := range objects {
@@ -57,6 +56,9 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	wanted := map[string]bool{}
 	for _, obj := range objects {
 		wanted[fmt.Sprintf("%T %s", obj, obj.GetName())] = true
+	}
+	if err := r.buildFills(ctx, app, m, o); err != nil {
+		return err
 	}
 	return r.prune(ctx, app.Name, o.jobs, func(obj client.Object) bool {
 		return wanted[fmt.Sprintf("%T %s", obj, obj.GetName())] || o.mounts(obj) || o.outlives(m, obj)
@@ -114,23 +116,31 @@ func (r *Reconciler) reconcileWith(ctx context.Context, want, have client.Object
 	return nil
 }
 
-// observeKept notes the claims of volumes that left the manifest.
-func (r *Reconciler) observeKept(ctx context.Context, m *manifestv1.Manifest, app string, o *observed) error {
-	var claims corev1.PersistentVolumeClaimList
-	err := r.client.List(ctx, &claims, client.InNamespace(v1alpha1.Namespace(app)))
-	if apierrors.IsForbidden(err) {
-		return nil // no namespace yet, so no rights in it and nothing kept
-	}
+// buildFills makes the Jobs that bring new volumes their content, and takes away those that nothing waits for.
+func (r *Reconciler) buildFills(ctx context.Context, app *v1alpha1.App, m *manifestv1.Manifest, o *observed) error {
+	d := &desired{id: app.Name, digest: app.Spec.ManifestHash, manifest: m, cfg: r.cfg}
+	fills, err := d.fills(o.awaited)
 	if err != nil {
-		return fmt.Errorf("listing volumes: %w", err)
+		return err
 	}
+	wanted := map[string]bool{}
+	for _, want := range fills {
+		wanted[want.Name] = true
+		if err := r.refuse(ctx, want, r.ensure(ctx, want, o), o); err != nil {
+			return fmt.Errorf("making Job %s: %w", want.Name, err)
+		}
+	}
+	return r.removeJobs(ctx, o.fills, func(j *batchv1.Job) bool { return wanted[j.Name] })
+}
+
+// findKept notes the claims of volumes that left the manifest.
+func (o *observed) findKept(m *manifestv1.Manifest) {
 	o.kept = nil
-	for _, c := range claims.Items {
+	for _, c := range o.claims {
 		if !slices.ContainsFunc(m.GetVolumes(), func(v *manifestv1.Volume) bool { return v.GetName() == c.Name }) {
 			o.kept = append(o.kept, c)
 		}
 	}
-	return nil
 }
 
 // keep makes room in a quota for claims that left the manifest but still hold the publisher's data.
@@ -209,7 +219,7 @@ func (r *Reconciler) remove(ctx context.Context, obj client.Object) error {
 // scale sets the replicas of every service there is, as soon as what it comes after is there, and lets Jobs work or not. What the API
 // server refuses of it is in o.refused.
 func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
-	o.waiting = map[string]string{}
+	o.waiting, o.unfillable = map[string]string{}, map[string]bool{}
 	for i := range o.deployments {
 		d := &o.deployments[i]
 		if replicas(d.Spec.Replicas) == in.replicas || (replicas(d.Spec.Replicas) == 0 && o.wait(d, o.held[d.Name] != "")) {
@@ -224,6 +234,9 @@ func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
 		if err := r.refuse(ctx, d, err, o); err != nil {
 			return fmt.Errorf("scaling %s to %d: %w", d.Name, in.replicas, err)
 		}
+	}
+	if err := r.letFill(ctx, o, in); err != nil {
+		return err
 	}
 	for i := range o.jobs {
 		j := &o.jobs[i]
@@ -244,11 +257,21 @@ func (r *Reconciler) observe(ctx context.Context, o *observed, app string) error
 	var replicaSets appsv1.ReplicaSetList
 	var jobs batchv1.JobList
 	var pods corev1.PodList
-	for _, list := range []client.ObjectList{&deployments, &replicaSets, &jobs, &pods} {
+	var claims corev1.PersistentVolumeClaimList
+	for _, list := range []client.ObjectList{&deployments, &replicaSets, &jobs, &pods, &claims} {
 		if err := r.client.List(ctx, list, in); err != nil {
 			return fmt.Errorf("listing %T: %w", list, err)
 		}
 	}
-	o.deployments, o.replicaSets, o.jobs, o.pods = deployments.Items, replicaSets.Items, jobs.Items, pods.Items
+	o.deployments, o.replicaSets, o.pods, o.claims = deployments.Items, replicaSets.Items, pods.Items, claims.Items
+	o.jobs, o.fills = nil, nil
+	for _, j := range jobs.Items {
+		if _, ok := j.Labels[labelFill]; ok {
+			o.fills = append(o.fills, j)
+		} else {
+			o.jobs = append(o.jobs, j)
+		}
+	}
+	o.awaited = awaiting(o.claims)
 	return nil
 }

@@ -49,6 +49,9 @@ type Config struct {
 	Namespace string
 	// ImagePrefix is where kubelet pulls from: <prefix>/<app>/<service>@<digest>.
 	ImagePrefix string
+	// Image is the provider's own, with its digest, and PullPolicy how machines get it: the carrier is in it, see the package of that name.
+	Image      string
+	PullPolicy corev1.PullPolicy
 	// StorageClass of volumes; empty means the cluster's default.
 	StorageClass string
 	// AccessMode of volumes; empty means ReadWriteOncePod, or ReadWriteOnce for a volume that several services mount.
@@ -74,6 +77,8 @@ func (c Config) check() error {
 		return fmt.Errorf("no system namespace: %w", ErrConfig)
 	case c.ImagePrefix == "":
 		return fmt.Errorf("no image prefix: %w", ErrConfig)
+	case c.Image == "":
+		return fmt.Errorf("no image of the provider's: %w", ErrConfig)
 	case c.PublicScheme != "http" && c.PublicScheme != "https":
 		return fmt.Errorf("public scheme %q is neither http nor https: %w", c.PublicScheme, ErrConfig)
 	}

@@ -129,6 +129,7 @@ func (d *desired) quota() client.Object {
 		hard["requests."+name] = *q
 		hard["limits."+name] = *q
 	}
+	d.roomForCarrier(hard)
 	return &corev1.ResourceQuota{
 		TypeMeta:   kind("v1", "ResourceQuota"),
 		ObjectMeta: d.meta(quotaName),
@@ -144,6 +145,7 @@ func (d *desired) policies() []client.Object {
 	egress := []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}
 	all := append([]client.Object{d.policy("default-deny", networkingv1.NetworkPolicySpec{PolicyTypes: both})}, d.siblings()...)
 	all = append(all, d.policy("dns", networkingv1.NetworkPolicySpec{
+		PodSelector: d.pods(d.services()),
 		PolicyTypes: egress,
 		Egress: []networkingv1.NetworkPolicyEgressRule{{
 			To: []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
@@ -171,6 +173,14 @@ func (d *desired) policies() []client.Object {
 		}))
 	}
 	return all
+}
+
+func (d *desired) services() []string {
+	var names []string
+	for _, s := range d.manifest.GetServices() {
+		names = append(names, s.GetName())
+	}
+	return names
 }
 
 func (d *desired) policy(name string, spec networkingv1.NetworkPolicySpec) client.Object {
@@ -229,6 +239,7 @@ func internet(deny []string) []networkingv1.NetworkPolicyPeer {
 func (d *desired) claim(v *manifestv1.Volume) client.Object {
 	meta := d.meta(v.GetName())
 	meta.Labels[v1alpha1.LabelVolume] = v.GetName()
+	meta.Annotations[annotationContent] = contentAwaited
 	meta.Finalizers = []string{v1alpha1.FinalizerMeter}
 	claim := &corev1.PersistentVolumeClaim{
 		TypeMeta:   kind("v1", "PersistentVolumeClaim"),

@@ -92,7 +92,7 @@ func TestDesiredRefusesAConfigThatCannotWork(t *testing.T) {
 
 func config() controller.Config {
 	return controller.Config{
-		Namespace: "apocryph-system", ImagePrefix: "localhost:5100", PublicScheme: "http", PublicPort: 30080,
+		Namespace: "apocryph-system", Image: "apocryphd:1", ImagePrefix: "localhost:5100", PublicScheme: "http", PublicPort: 30080,
 		UserNamespaces: true, AccessMode: corev1.PersistentVolumeAccessMode(""),
 	}
 }

@@ -44,7 +44,7 @@ func (o *observed) hold(want *appsv1.Deployment) string {
 	if have == nil || !o.outdated[want.Name] {
 		return ""
 	}
-	w := o.waits(want.Annotations[annotationAfter], false)
+	w := o.waits(want.Annotations[annotationAfter], false).and(o.unfilled(&want.Spec.Template.Spec))
 	if replicas(have.Spec.Replicas) == 0 && (len(w.failed) == 0 || !ran(have)) {
 		return ""
 	}

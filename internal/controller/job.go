@@ -40,12 +40,7 @@ func (d *desired) job(s *manifestv1.Service, digest string) client.Object {
 	}
 	if template.Spec.RestartPolicy == corev1.RestartPolicyNever {
 		// That a machine goes away is no failure of the service.
-		spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-			Action: batchv1.PodFailurePolicyActionIgnore,
-			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
-				{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
-			},
-		}}}
+		spec.PodFailurePolicy = disruptionIsNoFailure()
 	}
 	// Two pods must not write to one volume: another one comes when the last is over, not when it begins to end.
 	spec.PodReplacementPolicy = new(batchv1.Failed)
@@ -53,6 +48,15 @@ func (d *desired) job(s *manifestv1.Service, digest string) client.Object {
 	return &batchv1.Job{
 		TypeMeta: kind("batch/v1", "Job"), ObjectMeta: d.workloadMeta(s, jobName(s.GetName(), digest), digest), Spec: spec,
 	}
+}
+
+func disruptionIsNoFailure() *batchv1.PodFailurePolicy {
+	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+		Action: batchv1.PodFailurePolicyActionIgnore,
+		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
+			{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
+		},
+	}}}
 }
 
 // jobName fits into a label's value, as Kubernetes wants it.

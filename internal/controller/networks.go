@@ -68,10 +68,12 @@ func (d *desired) internal(network string) bool {
 	return slices.ContainsFunc(d.manifest.GetNetworks(), func(n *manifestv1.Network) bool { return n.GetName() == network && n.GetInternal() })
 }
 
-// pods selects those of services; of all, without naming them.
+// pods selects those of services; of all, without naming them. What carries volumes' content is of none.
 func (d *desired) pods(services []string) metav1.LabelSelector {
 	if len(services) == len(d.manifest.GetServices()) {
-		return metav1.LabelSelector{}
+		return metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: v1alpha1.LabelService, Operator: metav1.LabelSelectorOpExists},
+		}}
 	}
 	return metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 		{Key: v1alpha1.LabelService, Operator: metav1.LabelSelectorOpIn, Values: services},

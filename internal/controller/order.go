@@ -53,6 +53,10 @@ type lack struct {
 	failed []string
 }
 
+func (l lack) and(m lack) lack {
+	return lack{slices.Concat(l.pending, m.pending), slices.Concat(l.failed, m.failed)}
+}
+
 func (l lack) String() string { return strings.Join(slices.Concat(l.pending, l.failed), ", ") }
 
 // waits says what a service waits for before it may start. To an old version the others are good enough in their old ones.
@@ -139,14 +143,26 @@ func (o *observed) wait(obj client.Object, held bool) bool {
 	if held {
 		l.failed = nil
 	}
-	why := l.String()
+	service, volumes := obj.GetLabels()[v1alpha1.LabelService], o.unfilled(podSpec(obj))
+	o.unfillable[service] = len(volumes.failed) > 0
+	why := l.and(volumes).String()
 	if why == "" && o.preceded(obj) {
 		why = "it waits for what ran before it to end"
 	}
 	if why != "" {
-		o.waiting[obj.GetLabels()[v1alpha1.LabelService]] = why
+		o.waiting[service] = why
 	}
 	return why != ""
+}
+
+func podSpec(obj client.Object) *corev1.PodSpec {
+	switch obj := obj.(type) {
+	case *appsv1.Deployment:
+		return &obj.Spec.Template.Spec
+	case *batchv1.Job:
+		return &obj.Spec.Template.Spec
+	}
+	return &corev1.PodSpec{}
 }
 
 // findOutdated lists the services whose Deployment or Job is not there as wanted.

@@ -29,7 +29,6 @@ const (
 func (d *desired) process(spec *corev1.PodSpec, s *manifestv1.Service) {
 	spec.Hostname = s.GetHostname()
 	spec.HostAliases = hostAliases(s.GetHosts())
-	spec.SecurityContext.SupplementalGroups = s.GetGroups()
 	if s.GetInit() {
 		// The pause process is number 1 then, and reaps whatever loses its parent.
 		spec.ShareProcessNamespace = new(true)

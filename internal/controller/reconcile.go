@@ -125,6 +125,9 @@ func (r *Reconciler) work(ctx context.Context, app *v1alpha1.App, in intent, o *
 		}
 		return in, err
 	}
+	if err := r.settle(ctx, o); err != nil {
+		return in, err
+	}
 	if in.asleep && o.busy() {
 		in.replicas = 1
 		if in.reason == ReasonScaledDown {
@@ -185,7 +188,7 @@ func (r *Reconciler) takeDown(ctx context.Context, ns *corev1.Namespace, o *obse
 	if err := r.scale(ctx, o, intent{}); err != nil {
 		return err
 	}
-	if err := r.removeJobs(ctx, o.jobs, func(*batchv1.Job) bool { return false }); err != nil {
+	if err := r.removeJobs(ctx, slices.Concat(o.jobs, o.fills), func(*batchv1.Job) bool { return false }); err != nil {
 		return err
 	}
 	if o.refused != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -35,6 +36,8 @@ type world struct {
 	r   *Reconciler
 	now time.Time
 	key client.ObjectKey
+	// slow has new volumes await their content until the test provides it.
+	slow bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -45,7 +48,7 @@ func newWorld(t *testing.T) *world {
 		client: w.c, log: slog.New(slog.DiscardHandler), now: func() time.Time { return w.now },
 		listen: func(string) {}, forget: func(string) {},
 		cfg: Config{
-			Namespace: "apocryph-system", ImagePrefix: "localhost:5100", PublicScheme: "http",
+			Namespace: "apocryph-system", ImagePrefix: "localhost:5100", Image: "apocryphd:1", PublicScheme: "http",
 			ChainAllowance: time.Hour, Retention: 24 * time.Hour,
 		},
 	}
@@ -142,9 +145,35 @@ func (w *world) must(err error) {
 
 func (w *world) reconcile() reconcile.Result {
 	w.t.Helper()
-	result, err := w.r.Reconcile(w.t.Context(), reconcile.Request{NamespacedName: w.key})
-	w.must(err)
-	return result
+	for {
+		result, err := w.r.Reconcile(w.t.Context(), reconcile.Request{NamespacedName: w.key})
+		w.must(err)
+		if w.slow || !w.fill(batchv1.JobComplete) {
+			return result
+		}
+	}
+}
+
+// fill ends the Jobs at work that bring new volumes their content, and reports whether there were any.
+func (w *world) fill(how batchv1.JobConditionType) bool {
+	w.t.Helper()
+	any := false
+	for _, j := range w.fills() {
+		if done, failed := outcome(&j); done || failed || suspended(&j) {
+			continue
+		}
+		any = true
+		j.Status.Conditions = append(j.Status.Conditions, batchv1.JobCondition{Type: how, Status: corev1.ConditionTrue})
+		w.must(w.c.Status().Update(w.t.Context(), &j))
+	}
+	return any
+}
+
+func (w *world) fills() []batchv1.Job {
+	w.t.Helper()
+	var jobs batchv1.JobList
+	w.must(w.c.List(w.t.Context(), &jobs, client.InNamespace(v1alpha1.Namespace(w.key.Name)), client.HasLabels{labelFill}))
+	return jobs.Items
 }
 
 func (w *world) exists(obj client.Object, name string) bool {

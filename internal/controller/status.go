@@ -25,14 +25,18 @@ const maxBlocked = 400
 type observed struct {
 	deployments []appsv1.Deployment
 	replicaSets []appsv1.ReplicaSet
-	jobs        []batchv1.Job
+	// jobs are services that end, fills bring volumes their first content.
+	jobs, fills []batchv1.Job
 	pods        []corev1.Pod
 	// outdated services are not yet there as ordered, waiting ones have yet to start, held ones to be brought up to date; by service, the
 	// latter with what they wait for.
 	outdated      map[string]bool
 	waiting, held map[string]string
-	// kept are claims of volumes that left the manifest.
-	kept []corev1.PersistentVolumeClaim
+	// claims are all there are, kept those of volumes that left the manifest, and awaited by name those that have yet to get their content.
+	claims, kept []corev1.PersistentVolumeClaim
+	awaited      map[string]bool
+	// unfillable are services with a volume that could not get its content.
+	unfillable map[string]bool
 	// refused is why the API server took something not, in its words, by service; "" stands for the app as a whole.
 	refused map[string]string
 }
@@ -49,7 +53,7 @@ func (o *observed) deployment(service string) *appsv1.Deployment {
 
 // stopped reports whether no pod is left and none can come: every controller above them has acted on zero replicas.
 func (o *observed) stopped() bool {
-	if len(o.jobs) > 0 { // each is there until its last pod is gone
+	if len(o.jobs)+len(o.fills) > 0 { // each is there until its last pod is gone
 		return false
 	}
 	for _, d := range o.deployments {
@@ -171,7 +175,7 @@ func blocked(services []v1alpha1.ServiceStatus, o *observed) (reason, message st
 	for _, s := range services {
 		if s.Blocked != "" {
 			all = append(all, s.Name+": "+s.Blocked)
-			if o.waiting[s.Name] == "" && o.held[s.Name] == "" {
+			if o.waiting[s.Name] == "" && o.held[s.Name] == "" || o.unfillable[s.Name] {
 				reason = ReasonBlocked
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,8 @@ const annotationRevision = "apocryph.network/revision"
 const (
 	defaultGraceSeconds = 10
 	provingSeconds      = 5
-	// sharedGroup owns volumes when the manifest names no group: every process of the pod is in it, whatever user its image runs as.
+	// sharedGroup owns volumes for which no image has an owner and no manifest a group: every process of a pod that mounts one is in it,
+	// whatever user its image runs as.
 	sharedGroup = 65532
 )
 
@@ -177,14 +179,10 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 			},
 		})
 	}
-	if len(spec.Volumes) > 0 { // so far those that keep data
-		group := int64(sharedGroup)
-		if s.Group != nil {
-			group = s.GetGroup()
-		}
-		spec.SecurityContext.FSGroup = &group
-		// Once is enough: a change of owner over a large volume would delay each start.
-		spec.SecurityContext.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
+	spec.SecurityContext.SupplementalGroups = slices.Clone(s.GetGroups())
+	if len(spec.Volumes) > 0 && !slices.Contains(s.GetGroups(), sharedGroup) { // so far those that keep data
+		// An fsGroup would have kubelet change owners and modes that the image or the app gave to what is in there.
+		spec.SecurityContext.SupplementalGroups = append(spec.SecurityContext.SupplementalGroups, sharedGroup)
 	}
 	d.process(&spec, s)
 	return spec
@@ -193,7 +191,7 @@ func (d *desired) pod(s *manifestv1.Service) corev1.PodSpec {
 func (d *desired) container(s *manifestv1.Service) corev1.Container {
 	c := corev1.Container{
 		Name:            s.GetName(),
-		Image:           d.cfg.ImagePrefix + "/" + d.id + "/" + s.GetName() + "@" + s.GetDigest(),
+		Image:           d.image(s),
 		ImagePullPolicy: corev1.PullAlways,
 		Command:         literal(s.GetEntrypoint()),
 		Args:            literal(s.GetCommand()),
@@ -218,6 +216,11 @@ func (d *desired) container(s *manifestv1.Service) corev1.Container {
 	}
 	c.StartupProbe, c.ReadinessProbe = d.probes(s)
 	return c
+}
+
+// image is where kubelet finds a service's.
+func (d *desired) image(s *manifestv1.Service) string {
+	return d.cfg.ImagePrefix + "/" + d.id + "/" + s.GetName() + "@" + s.GetDigest()
 }
 
 // reserved is request and limit alike: what is not limited can't be priced.

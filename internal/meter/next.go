@@ -11,6 +11,7 @@
 package meter
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -100,7 +101,7 @@ func (a *account) pod(p *corev1.Pod) {
 	i := a.find(uid)
 	if i < 0 && !t.start.IsZero() {
 		i = a.open(v1alpha1.Interval{
-			UID: uid, Kind: kindPod, Name: p.Labels[v1alpha1.LabelService], Machine: p.Spec.NodeName, Start: metav1.NewTime(firstWhole(t.start)),
+			UID: uid, Kind: kindPod, Name: cmp.Or(p.Labels[v1alpha1.LabelService], p.Labels[v1alpha1.LabelVolume]), Machine: p.Spec.NodeName, Start: metav1.NewTime(firstWhole(t.start)),
 		}, rate)
 	}
 	switch {

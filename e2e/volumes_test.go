@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/apocryph/apocryph/e2e/bed"
+)
+
+// stocked is an image that has something where its app keeps data, as those of databases have, and of whom.
+const stocked = "apocryph.test/stocked:1"
+
+func stockedLayout(t *testing.T) string {
+	t.Helper()
+	more := bed.Layer(t,
+		bed.Entry{Header: tar.Header{Name: "data/", Mode: 0o3750, Uid: 70, Gid: 71, Typeflag: tar.TypeDir}},
+		bed.Entry{Header: tar.Header{Name: "data/deep/", Mode: 0o700, Uid: 72, Gid: 73, Typeflag: tar.TypeDir}},
+		bed.Entry{Header: tar.Header{Name: "data/deep/hello", Mode: 0o4641, Uid: 74, Gid: 75, Typeflag: tar.TypeReg}, Content: []byte("hello from the image")},
+		bed.Entry{Header: tar.Header{Name: "data/link", Uid: 76, Gid: 77, Typeflag: tar.TypeSymlink, Linkname: "deep/hello"}},
+		bed.Entry{Header: tar.Header{Name: "data/etc", Typeflag: tar.TypeSymlink, Linkname: "/etc"}},
+	)
+	return bed.Layout(t, map[string]v1.Image{stocked: bed.Image(t, more)})
+}
+
+const volumesFile = `
+services:
+  web:
+    image: ` + stocked + `
+    cpus: 0.1
+    mem_limit: 64m
+    ports: ["8080"]
+    volumes:
+      - data:/data
+      - empty:/empty
+      - {type: volume, source: uncopied, target: /data/deep, volume: {nocopy: true}}
+volumes:
+  data: {x-apocryph: {size: 16MiB}}
+  empty: {x-apocryph: {size: 16MiB}}
+  uncopied: {x-apocryph: {size: 16MiB}}
+`
+
+type volumesApp struct {
+	d   *bed.Devnet
+	app bed.Deployed
+}
+
+func (a volumesApp) ask(t *testing.T, path string) string {
+	t.Helper()
+	_, body, err := a.d.Get(t.Context(), a.app.URL+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct{ Said, Error string }
+	if err := json.Unmarshal([]byte(body), &said); err != nil {
+		t.Fatalf("%s: %v in %s", path, err, body)
+	}
+	return said.Said + said.Error
+}
+
+// Volumes begin with what the image has, and are the publisher's from then on.
+func TestVolumes(t *testing.T) {
+	d := bed.Connect(t)
+	p := d.NewPerson(t, true, stockedLayout(t))
+	var app bed.Deployed
+	p.MustJSON(&app, "deploy", p.Write("compose.yaml", volumesFile), "--name", "volumes", "--for", "1h", "--yes")
+	defer p.Run("stop", "volumes", "--yes")
+	a := volumesApp{d, app}
+
+	t.Run("begin with what the image has there", func(t *testing.T) {
+		for path, want := range map[string]string{
+			"/whose?path=/data": "70:71 3750", "/whose?path=/data/link": "76:77 777",
+			"/whose?path=/empty": "0:65532 2775", "/list?path=/empty": "", "/write?path=/empty/new&content=x": "ok",
+			// Mounted over what the image has there, without it.
+			"/whose?path=/data/deep": "0:65532 2775", "/list?path=/data/deep": "",
+			"/list?path=/data": "deep etc link",
+		} {
+			if got := a.ask(t, path); got != want {
+				t.Errorf("%s is %q, want %q", path, got, want)
+			}
+		}
+	})
+}
