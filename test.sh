@@ -41,7 +41,8 @@ contracts() {
 # Nothing is said of what fails here, because the part that needs it says so.
 fetch() {
   local dir
-  for dir in devnet devnet/cluster devnet/tools/*/; do (cd "$dir" && go mod download); done
+  for dir in devnet devnet/cluster devnet/tools/*/ e2e/stacks/apps; do (cd "$dir" && go mod download); done
+  ! command -v apt-get || e2e/stacks/packages.sh
   ! command -v npm || contracts/install.sh
 }
 
@@ -65,6 +66,7 @@ e2e() {
     leave_out e2e "the devnet needs Linux and root"
     return
   fi
+  command -v apt-get >/dev/null || leave_out "e2e: stacks" "their servers are Debian packages, and apt is not installed"
   run "e2e: devnet up" make --no-print-directory devnet
   run "e2e: make demo" make --no-print-directory demo # on the devnet that is up, and leaves it so
   # One package after the other: they share the devnet, and faults breaks it. What vet says of them it said in the first part. Left out, for
