@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"strings"
 	"sync"
@@ -42,6 +43,11 @@ type invoicerCmd struct {
 	Poll       time.Duration `help:"Time between two looks at a channel." default:"15s"`
 	ClaimEvery time.Duration `help:"Time between two claims on a channel." default:"1h"`
 	ClaimMin   tariff.Amount `help:"Least amount that is worth a claim, in base units." default:"1"`
+	BatchEvery time.Duration `help:"How long claims that are due wait for others to go in the same transaction." default:"5s"`
+	BatchMost  int           `help:"Most claims in a transaction." default:"50"`
+	// CoinPrice and GasPercent keep gas from eating the income; nobody tells the price but the provider.
+	CoinPrice  tariff.Amount `help:"What the chain's coin is worth, in base units of the token; 0 does not weigh gas." default:"0"`
+	GasPercent uint64        `help:"Most percent of a claim that its gas may cost, with --coin-price." default:"5"`
 
 	LowRunway    time.Duration `help:"Runway below which funds are called low." default:"1h"`
 	StopMargin   time.Duration `help:"Running time kept back from the deposit." default:"1m"`
@@ -64,7 +70,7 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("%s does not hold a private key of 64 hex digits", c.GasKeyFile) // the cause could quote it
 	}
 	chain := &escrow{urls: c.RPC, config: c.config(c.ChainFlags), key: key}
-	chain.config.MaxFee = c.MaxFee
+	chain.config.MaxFee, chain.weigh = c.MaxFee, !c.CoinPrice.IsZero()
 	// A wrong chain is a mistake to be told at once; one that is away may come back, and apps are told so meanwhile.
 	if _, err := chain.connect(ctx); err != nil && !errors.Is(err, evm.ErrUnavailable) {
 		return err
@@ -80,7 +86,8 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	i, err := invoicer.New(invoicer.Config{
 		Namespace: c.Namespace, Domain: c.domain(),
-		Poll: c.Poll, ClaimEvery: c.ClaimEvery, ClaimMin: c.ClaimMin,
+		Poll: c.Poll, ClaimEvery: c.ClaimEvery, ClaimMin: c.ClaimMin, BatchEvery: c.BatchEvery, BatchMost: c.BatchMost,
+		CoinPrice: c.CoinPrice, GasPercent: c.GasPercent,
 		LowRunway: c.LowRunway, StopMargin: c.StopMargin, VolumeGrace: c.VolumeGrace, CapSlack: c.CapSlack, ResumeRunway: c.ResumeRunway,
 		NoticeLead: c.NoticeLead, UnseenAfter: c.UnseenAfter,
 	}, chain, log)
@@ -105,9 +112,31 @@ type escrow struct {
 	urls   []string
 	config evm.Config
 	key    *ecdsa.PrivateKey
+	// weigh says that the price of gas matters.
+	weigh bool
 
 	mu     sync.Mutex
 	wallet *evm.Wallet
+	fee    *big.Int
+	feeAt  time.Time
+}
+
+// feeFor is how long a price of gas is good for.
+const feeFor = 15 * time.Second
+
+// price is about what gas costs now, nil if that can't be known: then claims are not weighed, and fail by themselves where it is the trouble.
+func (e *escrow) price(ctx context.Context, w *evm.Wallet) *big.Int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.weigh || time.Since(e.feeAt) < feeFor {
+		return e.fee
+	}
+	fee, err := w.Fee(ctx)
+	if err != nil {
+		fee = nil
+	}
+	e.fee, e.feeAt = fee, time.Now()
+	return fee
 }
 
 func (e *escrow) connect(ctx context.Context) (*evm.Wallet, error) {
@@ -151,28 +180,54 @@ func (e *escrow) State(ctx context.Context, id channel.ID, final bool) (invoicer
 			v.Final = &s
 		}
 	}
+	seen.Fee = e.price(ctx, w)
 	if v.Final != nil {
 		seen.Final, seen.FinalTime = &v.Final.State, v.Final.Block.Time
 	}
 	return seen, nil
 }
 
-// Claim claims a voucher.
-func (e *escrow) Claim(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error {
+// Claim claims vouchers. One alone is cheaper outside of a batch, and refused at no cost if it would pay nothing.
+func (e *escrow) Claim(ctx context.Context, claims []invoicer.Claim) (invoicer.Spent, error) {
 	w, err := e.connect(ctx)
 	if err != nil {
-		return err
+		return invoicer.Spent{}, err
 	}
-	_, err = w.Claim(ctx, evm.Claim{Terms: t, Total: total, Signature: signature})
-	return err
+	if len(claims) == 1 {
+		r, err := w.Claim(ctx, evm.Claim(claims[0]))
+		return spent(r), err
+	}
+	batch := make([]evm.Claim, 0, len(claims))
+	for _, c := range claims {
+		batch = append(batch, evm.Claim(c))
+	}
+	receipts, err := w.ClaimBatch(ctx, batch)
+	return spent(receipts...), err
 }
 
 // Release submits a release.
-func (e *escrow) Release(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error {
+func (e *escrow) Release(ctx context.Context, release invoicer.Claim) (invoicer.Spent, error) {
 	w, err := e.connect(ctx)
 	if err != nil {
-		return err
+		return invoicer.Spent{}, err
 	}
-	_, err = w.Release(ctx, evm.Claim{Terms: t, Total: total, Signature: signature})
-	return err
+	r, err := w.Release(ctx, evm.Claim(release))
+	return spent(r), err
+}
+
+// spent sums up what transactions cost and paid.
+func spent(receipts ...evm.Receipt) invoicer.Spent {
+	s := invoicer.Spent{Wei: new(big.Int), Paid: map[channel.ID]tariff.Amount{}}
+	for _, r := range receipts {
+		s.Gas += r.GasUsed
+		if r.GasPrice != nil {
+			s.Wei.Add(s.Wei, new(big.Int).Mul(r.GasPrice, new(big.Int).SetUint64(r.GasUsed)))
+		}
+		for _, e := range r.Events {
+			if e.Kind == evm.Claimed {
+				s.Paid[e.Channel] = s.Paid[e.Channel].Add(e.Amount)
+			}
+		}
+	}
+	return s
 }

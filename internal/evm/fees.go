@@ -98,6 +98,17 @@ func (w *Wallet) suggest(ctx context.Context) (price, error) {
 	return best.price, nil
 }
 
+// Fee returns about what a unit of gas costs now, in wei. It returns ErrFeeTooHigh above the ceiling.
+func (w *Wallet) Fee(ctx context.Context) (*big.Int, error) {
+	p, err := w.suggest(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the price of gas: %w", err)
+	}
+	// The offer allows for the base fee to double.
+	sum := new(big.Int).Add(p.fee, p.tip)
+	return sum.Rsh(sum, 1), nil
+}
+
 // estimate returns the gas of a call with a margin, or what the contract refuses it with. A refusal counts if most endpoints say so: one
 // that is behind does not know what the call builds on. A wrong estimate costs its gas at most.
 func (w *Wallet) estimate(ctx context.Context, what Call) (uint64, error) {

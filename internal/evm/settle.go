@@ -286,14 +286,14 @@ func (s *settling) push(ctx context.Context) error {
 
 // failed forgets a transaction that had no effect: the same call is a new one then.
 func (s *settling) failed(r *types.Receipt) (Receipt, error) {
-	out := Receipt{Tx: r.TxHash, Block: r.BlockNumber.Uint64(), GasUsed: r.GasUsed}
+	out := Receipt{Tx: r.TxHash, Block: r.BlockNumber.Uint64(), GasUsed: r.GasUsed, GasPrice: orZero(r.EffectiveGasPrice)}
 	s.pool.act(out.Block)
 	return out, errors.Join(fmt.Errorf("transaction %s: %w", r.TxHash, ErrReverted), s.with.Journal.Save(nil))
 }
 
 // took keeps what took effect, until the program has told its user.
 func (s *settling) took(r *types.Receipt) (Receipt, error) {
-	out := Receipt{Tx: r.TxHash, Block: r.BlockNumber.Uint64(), GasUsed: r.GasUsed, Contract: r.ContractAddress}
+	out := Receipt{Tx: r.TxHash, Block: r.BlockNumber.Uint64(), GasUsed: r.GasUsed, GasPrice: orZero(r.EffectiveGasPrice), Contract: r.ContractAddress}
 	s.pool.act(out.Block)
 	for _, l := range r.Logs {
 		if e, ok := s.event(l); ok {

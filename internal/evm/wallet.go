@@ -69,6 +69,8 @@ type Receipt struct {
 	Tx      common.Hash
 	Block   uint64
 	GasUsed uint64
+	// GasPrice is what a unit of it cost, in wei.
+	GasPrice *big.Int
 	// Contract is the address of a contract that the transaction deployed.
 	Contract common.Address
 	// Events are those of the Channels contract, in order.

@@ -10,10 +10,11 @@ import (
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
-// action is what to send to the chain now, and when to look again at the latest.
+// action is what to send to the chain now, and when to look again at the latest. A claim that may join is not due, but goes along with
+// those that are.
 type action struct {
-	claim, release bool
-	again          time.Duration
+	claim, join, release bool
+	again                time.Duration
 }
 
 // collect decides whether a claim or the release is worth sending.
@@ -38,8 +39,37 @@ func (c Config) collect(s sight) action {
 	// Cap that lies unused longer than the window is lost, so it is not left to the configuration alone.
 	every := min(c.ClaimEvery, time.Duration(min(s.terms.Window, 1<<31))*time.Second/2)
 	more, err := s.voucher.Sub(s.seen.Claimed)
-	a.claim = err == nil && (c.lastChance(s) || (more.Cmp(c.ClaimMin) >= 0 && s.at().Sub(s.lastClaim) >= every))
+	if err != nil {
+		return a
+	}
+	since := s.at().Sub(s.lastClaim)
+	switch worth := more.Cmp(c.ClaimMin) >= 0; {
+	case c.lastChance(s): // what is not claimed now is lost, so all that the gas must not cost is more than it brings
+		a.claim = c.worth(s, more, singleGas, 100)
+	case worth && since >= every && c.worth(s, more, singleGas, c.GasPercent):
+		a.claim = true
+	case worth && since >= every/2 && c.worth(s, more, batchGas, c.GasPercent):
+		a.join = true
+	}
 	return a
+}
+
+// What a claim costs alone and in a batch, in gas, as measured with a margin.
+const (
+	singleGas = 80_000
+	batchGas  = 30_000
+)
+
+// worth reports whether gas costs at most so many percent of an amount.
+func (c Config) worth(s sight, amount tariff.Amount, gas, percent uint64) bool {
+	if c.CoinPrice.IsZero() || s.seen.Fee == nil || s.seen.Fee.Sign() <= 0 {
+		return true
+	}
+	// gas × fee ÷ 10¹⁸ × price ≤ amount × percent ÷ 100
+	cost := new(big.Int).Mul(s.seen.Fee, c.CoinPrice.Mul(gas).Big())
+	cost.Mul(cost, big.NewInt(100))
+	wei := new(big.Int).Exp(big.NewInt(10), big.NewInt(18), nil)
+	return cost.Cmp(wei.Mul(wei, amount.Mul(percent).Big())) <= 0
 }
 
 // finish submits the release as soon as the cap lets all of it through: what a release does not pay is lost. When waiting does not help,

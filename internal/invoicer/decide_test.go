@@ -3,6 +3,7 @@
 package invoicer
 
 import (
+	"math/big"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func baseline() (Config, sight) {
 	c := Config{
 		Poll: 15 * time.Second, ClaimEvery: time.Hour, ClaimMin: tariff.Units(10),
 		LowRunway: time.Hour, StopMargin: time.Minute, VolumeGrace: time.Hour, ResumeRunway: 10 * time.Minute,
-		NoticeLead: 5 * time.Minute, UnseenAfter: time.Minute,
+		NoticeLead: 5 * time.Minute, UnseenAfter: time.Minute, BatchEvery: time.Second, BatchMost: 3,
 	}
 	return c, sight{
 		now: now,
@@ -185,6 +186,10 @@ func TestFund(t *testing.T) {
 	}
 }
 
+func weigh(c *Config, s *sight) {
+	c.CoinPrice, c.GasPercent, c.ClaimMin, s.seen.Fee = tariff.Units(100_000), 5, tariff.Units(1), big.NewInt(1_000_000_000)
+}
+
 func TestCollect(t *testing.T) {
 	tests := map[string]struct {
 		with func(*Config, *sight)
@@ -193,8 +198,23 @@ func TestCollect(t *testing.T) {
 		"nothing signed":              {func(*Config, *sight) {}, action{again: 15 * time.Second}},
 		"a voucher, never claimed":    {func(_ *Config, s *sight) { s.voucher = units(100) }, action{claim: true, again: 15 * time.Second}},
 		"a voucher below the minimum": {func(_ *Config, s *sight) { s.voucher = units(9) }, action{again: 15 * time.Second}},
-		"claimed a moment ago":        {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-59*time.Minute) }, action{again: 15 * time.Second}},
-		"claimed an hour ago":         {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-time.Hour) }, action{claim: true, again: 15 * time.Second}},
+		"claimed a moment ago":        {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-29*time.Minute) }, action{again: 15 * time.Second}},
+		"claimed half an hour ago":    {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-30*time.Minute) }, action{join: true, again: 15 * time.Second}},
+		"little, half an hour ago":    {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(9), s.now.Add(-30*time.Minute) }, action{again: 15 * time.Second}},
+		// 80 000 gas at 10⁹ wei are 8·10¹³ wei, and 30 000 are 3·10¹³: 8 and 3 base units at 10⁵ a coin, of which 5 percent are of 160 and 60.
+		"worth its gas":               {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(160) }, action{claim: true, again: 15 * time.Second}},
+		"worth its gas in company":    {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(159) }, action{join: true, again: 15 * time.Second}},
+		"not worth its gas":           {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(59) }, action{again: 15 * time.Second}},
+		"the price of gas is unknown": {func(c *Config, s *sight) { weigh(c, s); s.voucher, s.seen.Fee = units(59), nil }, action{claim: true, again: 15 * time.Second}},
+		"the last chance to get anything": {func(c *Config, s *sight) {
+			weigh(c, s)
+			s.voucher, s.seen.NoticeEnd = units(8), uint64(s.now.Unix()+300)
+		}, action{claim: true, again: 15 * time.Second}},
+		"a last chance that costs more": {func(c *Config, s *sight) {
+			weigh(c, s)
+			s.voucher, s.seen.NoticeEnd = units(7), uint64(s.now.Unix()+300)
+		}, action{again: 15 * time.Second}},
+		"claimed an hour ago": {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-time.Hour) }, action{claim: true, again: 15 * time.Second}},
 		"the window is short": {func(_ *Config, s *sight) {
 			s.voucher, s.lastClaim, s.terms.Window = units(100), s.now.Add(-10*time.Minute), 1200
 		}, action{claim: true, again: 15 * time.Second}},

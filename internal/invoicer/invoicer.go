@@ -3,8 +3,9 @@
 // Package invoicer brings vouchers to the chain and says what the chain holds for each app.
 //
 // It has no authority: anyone may submit what the keeper signed, and its own key is worth only its gas. For each App it reads the
-// channel, claims the newest voucher now and then, submits the release when there is one, and writes the conditions Funded and Settled and
-// the field funds, which are its alone.
+// channel, claims the newest voucher now and then, together with those of other apps and when it is worth the gas, submits the release when
+// there is one, and writes the conditions Funded and Settled and the field funds, which are its alone. What waits to be sent is kept in
+// memory only: totals are cumulative, so a claim that a restart lost, or sent twice, pays the same.
 //
 // Not seeing is not knowing. A chain that can't be read changes nothing at first, then makes Funded unknown, and how long apps go on
 // like that is the controller's decision; a channel that was seen and is missing now counts as not seen. Only what was read
@@ -19,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"sync"
 	"time"
@@ -33,6 +35,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	ctrlcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -65,17 +68,33 @@ type Seen struct {
 	Final *channel.State
 	// FinalTime is the final block's: only by it is a notice over. The newest block's time is the word of one endpoint, and clocks jump.
 	FinalTime time.Time
+	// Fee is about what a unit of gas costs now, in wei; nil if that was not asked for or can't be known.
+	Fee *big.Int
 	// Doubt says why Final was needed and could not be had. Then claims go on, and everything else counts as not seen.
 	Doubt error
 }
 
-// chain is the Channels contract with a wallet that pays for gas; package evm has both. Claim and Release return when the transaction
-// took effect, and an error if it is not known to have.
+// Claim is a signed voucher, or release, and the terms of its channel.
+type Claim struct {
+	Terms     channel.Terms
+	Total     tariff.Amount
+	Signature []byte
+}
+
+// Spent is what transactions cost, in gas and in wei, and what they paid on each channel.
+type Spent struct {
+	Gas  uint64
+	Wei  *big.Int
+	Paid map[channel.ID]tariff.Amount
+}
+
+// chain is the Channels contract with a wallet that pays for gas; package evm has both. Claim and Release return when what they sent took
+// effect, and an error if it is not known to have; with it, what did.
 type chain interface {
 	// State reads a channel; Final is asked for if needed, or if the caller wants it.
 	State(ctx context.Context, id channel.ID, final bool) (Seen, error)
-	Claim(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error
-	Release(ctx context.Context, t channel.Terms, total tariff.Amount, signature []byte) error
+	Claim(ctx context.Context, claims []Claim) (Spent, error)
+	Release(ctx context.Context, release Claim) (Spent, error)
 }
 
 // Config is when to act. Times that are zero mean at once, never or nothing, as is natural for each.
@@ -90,6 +109,13 @@ type Config struct {
 	// ClaimEvery is the time between two claims on a channel, ClaimMin the least that is worth one.
 	ClaimEvery time.Duration
 	ClaimMin   tariff.Amount
+	// BatchEvery is how long claims that are due wait for others, to go in one transaction of at most BatchMost.
+	BatchEvery time.Duration
+	BatchMost  int
+	// CoinPrice is what the chain's coin is worth (10¹⁸ wei), in base units of the token. With it, a claim is worth its gas when that is at
+	// most GasPercent of what it pays; with zero, gas is not weighed.
+	CoinPrice  tariff.Amount
+	GasPercent uint64
 
 	// LowRunway is when funds are called low.
 	LowRunway time.Duration
@@ -115,6 +141,8 @@ func (c Config) check() error {
 		return fmt.Errorf("no chain or contract: %w", ErrConfig)
 	case c.Poll <= 0:
 		return fmt.Errorf("looking every %s: %w", c.Poll, ErrConfig)
+	case c.BatchEvery <= 0 || c.BatchMost <= 0:
+		return fmt.Errorf("claims in batches of %d every %s: %w", c.BatchMost, c.BatchEvery, ErrConfig)
 	}
 	return nil
 }
@@ -126,6 +154,7 @@ type Invoicer struct {
 	log   *slog.Logger
 	now   func() time.Time
 	count counters
+	till  *till
 
 	mu sync.Mutex
 	// claimed is when each app's channel was last claimed on; forgotten at a restart, which at worst costs one early claim.
@@ -137,7 +166,7 @@ func New(cfg Config, c chain, log *slog.Logger) (*Invoicer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Invoicer{cfg: cfg, chain: c, log: log, now: time.Now, count: newCounters(), claimed: map[string]time.Time{}}, nil
+	return &Invoicer{cfg: cfg, chain: c, log: log, now: time.Now, count: newCounters(), till: newTill(), claimed: map[string]time.Time{}}, nil
 }
 
 // Metrics serves the invoicer's metrics and those of its reconciler.
@@ -166,6 +195,9 @@ func (i *Invoicer) Run(ctx context.Context, rc *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("making the invoicer's reconciler: %w", err)
 	}
+	if err := mgr.Add(manager.RunnableFunc(i.collectBatches)); err != nil {
+		return fmt.Errorf("adding the till: %w", err)
+	}
 	return mgr.Start(ctx)
 }
 
@@ -185,4 +217,6 @@ func (i *Invoicer) forget(app string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.claimed, app)
+	i.till.forget(app)
+	i.count.books.forget(app)
 }

@@ -74,6 +74,7 @@ func (r *reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		act.again = r.cfg.collect(s).again
 	}
 	s.now = r.now()
+	r.count.books.note(app.Name, s)
 	if err := r.write(ctx, &app, s); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -159,30 +160,24 @@ func (r *reconciler) look(ctx context.Context, id channel.ID, final bool) *Seen 
 	return &seen
 }
 
-// send does what was decided and reports whether the channel may have changed. A failure is tried again at the next look: a claim
-// whose fate is not known pays nothing the second time.
+// send does what was decided, or puts it into the till, and reports whether the channel may have changed. A failure is tried again at the
+// next look: what was sent and whose fate is not known pays nothing the second time.
 func (r *reconciler) send(ctx context.Context, app string, s sight, u *v1alpha1.Usage, a action) bool {
-	do := func(kind string, total tariff.Amount, err error) bool {
-		if err != nil {
-			r.count.failed.WithLabelValues(kind).Inc()
-			r.log.Warn("transaction failed", "kind", kind, "app", app, "total", total, "error", err)
-			return true
+	if !a.release {
+		if a.claim || a.join {
+			r.till.put(app, Claim{s.terms, *s.voucher, u.Status.Voucher.Signature}, a.claim)
 		}
-		r.count.sent.WithLabelValues(kind).Inc()
-		r.log.Info("transaction took effect", "kind", kind, "app", app, "total", total)
+		return false
+	}
+	r.till.forget(app) // the release is worth at least as much
+	spent, err := r.chain.Release(ctx, Claim{s.terms, *s.release, u.Status.Release.Signature})
+	r.booked("release", spent, []Claim{{Terms: s.terms}}, err)
+	if err != nil {
+		r.log.Warn("release failed", "app", app, "total", *s.release, "error", err)
 		return true
 	}
-	switch {
-	case a.release:
-		return do("release", *s.release, r.chain.Release(ctx, s.terms, *s.release, u.Status.Release.Signature))
-	case a.claim:
-		err := r.chain.Claim(ctx, s.terms, *s.voucher, u.Status.Voucher.Signature)
-		if err == nil {
-			r.noteClaim(app, s.at())
-		}
-		return do("claim", *s.voucher, err)
-	}
-	return false
+	r.log.Info("release took effect", "app", app, "total", *s.release, "gas", spent.Gas)
+	return true
 }
 
 // write applies the invoicer's part of the status, all of it, unless it says the same already.

@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,25 +62,29 @@ func (c *contract) State(_ context.Context, id channel.ID, final bool) (Seen, er
 	return seen, nil
 }
 
-func (c *contract) Claim(_ context.Context, t channel.Terms, total tariff.Amount, sig []byte) error {
-	id := t.ID(c.domain)
-	if err := channel.Verify(channel.Voucher{Channel: id, Total: total}, c.domain, sig, t.Signer); err != nil || c.down {
-		return errors.Join(err, errDown)
+func (c *contract) Claim(_ context.Context, claims []Claim) (Spent, error) {
+	spent := Spent{Gas: 1000, Wei: big.NewInt(7000), Paid: map[channel.ID]tariff.Amount{}}
+	for _, claim := range claims {
+		id := claim.Terms.ID(c.domain)
+		if err := channel.Verify(channel.Voucher{Channel: id, Total: claim.Total}, c.domain, claim.Signature, claim.Terms.Signer); err != nil || c.down {
+			return Spent{}, errors.Join(err, errDown)
+		}
+		c.state, spent.Paid[id] = channel.Spend(c.state, claim.Terms, claim.Total, c.now())
+		c.calls = append(c.calls, "claim "+claim.Total.String())
 	}
-	c.state, _ = channel.Spend(c.state, t, total, c.now())
-	c.calls = append(c.calls, "claim "+total.String())
-	return nil
+	return spent, nil
 }
 
-func (c *contract) Release(_ context.Context, t channel.Terms, total tariff.Amount, sig []byte) error {
-	id := t.ID(c.domain)
-	if err := channel.Verify(channel.Release{Channel: id, Total: total}, c.domain, sig, t.Signer); err != nil || c.down {
-		return errors.Join(err, errDown)
+func (c *contract) Release(_ context.Context, r Claim) (Spent, error) {
+	id := r.Terms.ID(c.domain)
+	if err := channel.Verify(channel.Release{Channel: id, Total: r.Total}, c.domain, r.Signature, r.Terms.Signer); err != nil || c.down {
+		return Spent{}, errors.Join(err, errDown)
 	}
-	c.state, _ = channel.Spend(c.state, t, total, c.now())
+	spent := Spent{Gas: 500, Paid: map[channel.ID]tariff.Amount{}}
+	c.state, spent.Paid[id] = channel.Spend(c.state, r.Terms, r.Total, c.now())
 	c.state.NoticeEnd = closedForEver
-	c.calls = append(c.calls, "release "+total.String())
-	return nil
+	c.calls = append(c.calls, "release "+r.Total.String())
+	return spent, nil
 }
 
 // world is an app, its account, the chain and the invoicer.
@@ -162,9 +167,18 @@ func (w *world) app(domain eip712.Domain) *v1alpha1.App {
 
 func (w *world) reconcile() reconcile.Result {
 	w.t.Helper()
-	result, err := w.r.Reconcile(w.t.Context(), reconcile.Request{NamespacedName: w.key})
+	request := reconcile.Request{NamespacedName: w.key}
+	result, err := w.r.Reconcile(w.t.Context(), request)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if calls := len(w.calls); len(w.r.till.due) > 0 {
+		w.r.flush(w.t.Context())
+		if len(w.calls) > calls { // the next look
+			if result, err = w.r.Reconcile(w.t.Context(), request); err != nil {
+				w.t.Fatal(err)
+			}
+		}
 	}
 	return result
 }
@@ -305,7 +319,7 @@ func TestAFailedClaimIsTriedAgain(t *testing.T) {
 
 type failing struct{ *contract }
 
-func (failing) Claim(context.Context, channel.Terms, tariff.Amount, []byte) error { return errDown }
+func (failing) Claim(context.Context, []Claim) (Spent, error) { return Spent{}, errDown }
 
 func TestAnOrderWithoutItsChannelIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
@@ -376,6 +390,8 @@ func TestNewRefusesHalfAConfiguration(t *testing.T) {
 		"chain":     func(c *Config) { c.Domain.ChainID = 0 },
 		"contract":  func(c *Config) { c.Domain.Contract = common.Address{} },
 		"poll":      func(c *Config) { c.Poll = 0 },
+		"batches":   func(c *Config) { c.BatchEvery = 0 },
+		"room":      func(c *Config) { c.BatchMost = 0 },
 	} {
 		c := c
 		change(&c)

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package invoicer
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/apocryph/apocryph/internal/span"
+)
+
+// till holds claims until they are sent together. It has at most one for each app, the newest, and none for an app whose claim is on its
+// way. It is safe for concurrent use.
+type till struct {
+	mu      sync.Mutex
+	due     map[string]Claim
+	joining map[string]Claim
+	sending map[string]bool
+}
+
+func newTill() *till {
+	return &till{due: map[string]Claim{}, joining: map[string]Claim{}, sending: map[string]bool{}}
+}
+
+// put adds a claim. One that is not due goes along when another is.
+func (t *till) put(app string, c Claim, due bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sending[app] {
+		return
+	}
+	delete(t.due, app)
+	delete(t.joining, app)
+	if due {
+		t.due[app] = c
+	} else {
+		t.joining[app] = c
+	}
+}
+
+// forget drops what was not sent yet.
+func (t *till) forget(app string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.due, app)
+	delete(t.joining, app)
+}
+
+// take returns what to send together, those that are due first; nothing while none is. They are on their way until sent is called.
+func (t *till) take(most int) (apps []string, claims []Claim) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.due) == 0 {
+		return nil, nil
+	}
+	for _, from := range []map[string]Claim{t.due, t.joining} {
+		for _, app := range slices.Sorted(maps.Keys(from)) {
+			if len(apps) == most {
+				return apps, claims
+			}
+			apps, claims = append(apps, app), append(claims, from[app])
+			delete(from, app)
+			t.sending[app] = true
+		}
+	}
+	return apps, claims
+}
+
+func (t *till) sent(apps []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, app := range apps {
+		delete(t.sending, app)
+	}
+}
+
+// collectBatches empties the till now and then until ctx ends.
+func (i *Invoicer) collectBatches(ctx context.Context) error {
+	for span.Wait(ctx, i.cfg.BatchEvery) == nil {
+		i.flush(ctx)
+	}
+	return nil
+}
+
+// flush sends all that is due. What was sent counts as claimed even where the contract skipped it, so that a claim that is no good costs
+// gas once in ClaimEvery; what is not known to have been sent is put in again at the next look.
+func (i *Invoicer) flush(ctx context.Context) {
+	for ctx.Err() == nil {
+		apps, claims := i.till.take(i.cfg.BatchMost)
+		if len(apps) == 0 {
+			return
+		}
+		spent, err := i.chain.Claim(ctx, claims)
+		i.booked("claim", spent, claims, err)
+		if err != nil {
+			i.log.Warn("claims failed", "claims", len(claims), "error", err)
+		} else {
+			for _, app := range apps {
+				i.noteClaim(app, i.now())
+			}
+			i.log.Info("claims took effect", "claims", len(claims), "paid", len(spent.Paid), "gas", spent.Gas)
+		}
+		i.till.sent(apps)
+	}
+}
+
+// booked counts what transactions cost and brought.
+func (i *Invoicer) booked(kind string, spent Spent, claims []Claim, err error) {
+	if err != nil {
+		i.count.failed.WithLabelValues(kind).Inc()
+	} else {
+		i.count.sent.WithLabelValues(kind).Inc()
+	}
+	i.count.gas.WithLabelValues(kind).Add(float64(spent.Gas))
+	if spent.Wei != nil {
+		wei, _ := spent.Wei.Float64()
+		i.count.wei.WithLabelValues(kind).Add(wei)
+	}
+	for _, c := range claims {
+		if paid, ok := spent.Paid[c.Terms.ID(i.cfg.Domain)]; ok {
+			i.count.collected.WithLabelValues(c.Terms.Token.Hex()).Add(approximate(paid))
+		}
+	}
+}
