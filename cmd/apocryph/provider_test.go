@@ -301,16 +301,37 @@ func (f *fakeProvider) Logs(ctx context.Context, r *providerv1.LogsRequest, out 
 	if _, err := f.called(ctx, orderv1.Operation_OPERATION_LOGS, r.App); err != nil {
 		return err
 	}
-	for i, line := range []string{"", "listening on :8080", "ready"} {
-		m := &providerv1.LogsResponse{Line: []byte(line), Time: uint64(i) * uint64(time.Second)}
-		if line != "" {
-			m.Service = "web"
-		}
+	for _, m := range written(r) {
 		if err := out.Send(m); err != nil {
 			return err
 		}
 	}
+	if r.Service != "" && r.Service != "web" && r.Service != "old" {
+		return refused(providerv1.Reason_REASON_BAD_REQUEST, fmt.Sprintf("the app has no service %q", r.Service))
+	}
 	return nil
+}
+
+// written is what the app's services said, after a heartbeat.
+func written(r *providerv1.LogsRequest) []*providerv1.LogsResponse {
+	line := func(second uint64, service, text string) *providerv1.LogsResponse {
+		return &providerv1.LogsResponse{Service: service, Line: []byte(text), Time: second * uint64(time.Second), Stderr: text == "oops"}
+	}
+	switch {
+	case r.Previous:
+		return []*providerv1.LogsResponse{line(0, "web", "crashed")}
+	case r.Service == "old":
+		return []*providerv1.LogsResponse{line(0, "old", "it was nice here")}
+	case r.Service != "" && r.Service != "web":
+		return nil
+	}
+	all := []*providerv1.LogsResponse{
+		{}, line(1, "web", "listening on :8080"), {Service: "web", Notice: "9 bytes of the log are left out here"}, line(1, "web", "oops"), line(2, "web", "ready"),
+	}
+	if r.Tail != nil {
+		return all[len(all)-int(*r.Tail):]
+	}
+	return all
 }
 
 func (a *fakeApp) usage() usage.Totals {

@@ -50,6 +50,8 @@ type gatewayCmd struct {
 	KeeperToken     string `help:"File with the token for the keeper." default:"/var/run/secrets/apocryph/keeper/token" type:"path"`
 	Imagestore      string `help:"URL of the image store's push endpoint." default:"http://imagestore:7200"`
 	ImagestoreToken string `help:"File with the token for the image store." default:"/var/run/secrets/apocryph/imagestore/token" type:"path"`
+	Logstore        string `help:"URL of the log stores; its host stands for all of them." default:"http://logstore:7300"`
+	LogstoreToken   string `help:"File with the token for the log stores." default:"/var/run/secrets/apocryph/logstore/token" type:"path"`
 
 	Window    time.Duration `help:"How much unused cap can be claimed at once." default:"24h"`
 	Notice    time.Duration `help:"Notice that publishers give." default:"24h"`
@@ -86,6 +88,10 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("image store: %w", err)
 	}
+	logsURL, err := url.Parse(c.Logstore)
+	if err != nil {
+		return fmt.Errorf("log stores: %w", err)
+	}
 	keeper := keeperv1connect.NewKeeperServiceClient(&http.Client{Transport: kube.BearerTransport(c.KeeperToken, nil)}, c.Keeper)
 	keys, err := peerKey(ctx, log, keeper)
 	if err != nil {
@@ -97,7 +103,8 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	g, err := gateway.New(c.config(key.Peer(), common.BytesToAddress(keys.Signer)), gateway.Parts{
 		Cluster: cluster, Pods: gateway.ClusterLogs{Client: clientset}, Keeper: keeper, Chain: channels{chain},
-		Images: kube.BearerTransport(c.ImagestoreToken, nil), ImagesURL: imagesURL,
+		LogStores: logStores(logsURL, c.LogstoreToken),
+		Images:    kube.BearerTransport(c.ImagestoreToken, nil), ImagesURL: imagesURL,
 		Peer: p2p.Peer, CheckPeer: p2p.CheckPeer, Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -119,6 +126,12 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 	return daemon.Run(ctx, log,
 		daemon.HTTP("metrics", c.Metrics, status),
 		daemon.Task{Name: "gateway", Run: func(ctx context.Context) error { return host.Serve(ctx, g.Handler()) }})
+}
+
+func logStores(at *url.URL, token string) gateway.LogStores {
+	return gateway.LogStores{
+		Scheme: at.Scheme, Host: at.Hostname(), Port: at.Port(), Client: &http.Client{Transport: kube.BearerTransport(token, nil)},
+	}
 }
 
 func (c *gatewayCmd) config(peer string, signer common.Address) gateway.Config {

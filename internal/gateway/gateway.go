@@ -87,8 +87,10 @@ type Config struct {
 type Parts struct {
 	Cluster client.WithWatch
 	Pods    podLogs
-	Keeper  keeper
-	Chain   channelReader
+	// LogStores have what apps' services wrote.
+	LogStores logStores
+	Keeper    keeper
+	Chain     channelReader
 	// Images reaches the image store's push face at ImagesURL.
 	Images    http.RoundTripper
 	ImagesURL *url.URL
@@ -151,7 +153,7 @@ func New(c Config, p Parts) (*Gateway, error) {
 		return bad(fmt.Sprintf("quotes good for %s, at most %s", c.QuoteLife, quote.MaxLife))
 	case c.Notice < channel.MinNotice || c.Notice > channel.MaxNotice:
 		return bad(fmt.Sprintf("a notice of %s, not within %s and %s", c.Notice, channel.MinNotice, channel.MaxNotice))
-	case p.Cluster == nil || p.Pods == nil || p.Keeper == nil || p.Chain == nil || p.Images == nil || p.ImagesURL == nil ||
+	case p.Cluster == nil || p.Pods == nil || p.LogStores == nil || p.Keeper == nil || p.Chain == nil || p.Images == nil || p.ImagesURL == nil ||
 		p.Peer == nil || p.CheckPeer == nil || p.Now == nil || p.Log == nil:
 		return bad("a part is missing")
 	}

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/fault"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/manifest"
 )
@@ -54,20 +55,29 @@ func (s logStream) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := checkService(app, s.request.Service); err != nil {
-		return err
+	if s.request.Previous && s.request.Follow {
+		return refuse(providerv1.Reason_REASON_BAD_REQUEST, "runs that have ended write no more: previous and follow exclude each other")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t := &tail{
-		g: s.g, namespace: v1alpha1.Namespace(app.Name), service: s.request.Service, follow: s.request.Follow,
-		since: time.Unix(int64(min(s.request.Since, 1<<40)), 0),
-		lines: make(chan *providerv1.LogsResponse), done: make(chan struct{}), pods: map[types.UID]*podTail{},
+		g: s.g, app: app.Name, namespace: v1alpha1.Namespace(app.Name), service: s.request.Service, follow: s.request.Follow,
+		previous: s.request.Previous, last: s.request.Tail, since: time.Unix(int64(min(s.request.Since, 1<<33)), 0),
+		lines: make(chan *providerv1.LogsResponse), done: make(chan struct{}), pods: map[types.UID]*podTail{}, machines: map[string]time.Time{},
+	}
+	// Before the first line, so that a service that never was is an answer and no empty log.
+	k, err := t.openKept(ctx)
+	if err != nil {
+		return err
+	}
+	defer k.close()
+	if err := checkService(app, s.request.Service, k); err != nil {
+		return err
 	}
 	var read error
 	go func() {
 		defer close(t.done)
-		read = t.run(ctx)
+		read = t.run(ctx, k)
 	}()
 	err = s.pump(ctx, t)
 	cancel()
@@ -78,8 +88,9 @@ func (s logStream) run(ctx context.Context) error {
 	return read
 }
 
-func checkService(app *v1alpha1.App, service string) error {
-	if service == "" {
+// checkService: the service is in the manifest, or something is kept of it.
+func checkService(app *v1alpha1.App, service string, k *kept) error {
+	if service == "" || k.has(service) {
 		return nil
 	}
 	m, err := manifest.Decode(app.Spec.Manifest)
@@ -91,7 +102,8 @@ func checkService(app *v1alpha1.App, service string) error {
 			return nil
 		}
 	}
-	return refuse(providerv1.Reason_REASON_BAD_REQUEST, "the app has no service %.80q", service)
+	err = refuse(providerv1.Reason_REASON_BAD_REQUEST, "the app has no service %.80q, and nothing is kept of one", service)
+	return fault.Hint(err, "see its services with: apocryph status")
 }
 
 // pump is the one goroutine that sends. It returns nil when all is read.
@@ -119,16 +131,22 @@ func (s logStream) pump(ctx context.Context, t *tail) error {
 	}
 }
 
-// tail reads the logs of an app's pods as they come and go.
+// tail reads what is kept of an app, then, of machines whose log stores don't answer, the logs of its pods as they come and go.
 type tail struct {
 	g         *Gateway
+	app       string
 	namespace string
 	service   string
 	follow    bool
-	since     time.Time
-	lines     chan *providerv1.LogsResponse
-	done      chan struct{}
-	readers   sync.WaitGroup
+	// previous leaves out runs that have not ended, last all but the last lines.
+	previous bool
+	last     *uint32
+	since    time.Time
+	lines    chan *providerv1.LogsResponse
+	done     chan struct{}
+	readers  sync.WaitGroup
+	// machines are those whose log stores were not read to the end: until when they were. A pod of another is left to its log store.
+	machines map[string]time.Time
 
 	mu   sync.Mutex
 	pods map[types.UID]*podTail
@@ -143,8 +161,18 @@ type podTail struct {
 }
 
 // run returns when all is read or ctx ends; no reader is left then.
-func (t *tail) run(ctx context.Context) error {
+func (t *tail) run(ctx context.Context, k *kept) error {
 	defer t.readers.Wait()
+	if err := t.sendKept(ctx, k); err != nil {
+		return err
+	}
+	if t.follow {
+		for _, m := range k.machines {
+			if !m.over {
+				t.readers.Go(func() { t.followKept(ctx, m) })
+			}
+		}
+	}
 	look := time.NewTicker(lookForPods)
 	defer look.Stop()
 	for {
@@ -153,7 +181,9 @@ func (t *tail) run(ctx context.Context) error {
 			return err
 		}
 		for i := range pods {
-			t.start(ctx, &pods[i])
+			if from, ours := t.from(k, &pods[i]); ours {
+				t.start(ctx, &pods[i], from)
+			}
 		}
 		if !t.follow {
 			return nil
@@ -187,7 +217,7 @@ func (t *tail) list(ctx context.Context) ([]corev1.Pod, error) {
 }
 
 // start begins to read a pod's log if there is something new in it: in order when not following, else all pods side by side.
-func (t *tail) start(ctx context.Context, pod *corev1.Pod) {
+func (t *tail) start(ctx context.Context, pod *corev1.Pod, from time.Time) {
 	status, ok := container(pod)
 	if !ok {
 		return
@@ -195,7 +225,7 @@ func (t *tail) start(ctx context.Context, pod *corev1.Pod) {
 	t.mu.Lock()
 	p := t.pods[pod.UID]
 	if p == nil {
-		p = &podTail{last: t.since}
+		p = &podTail{last: from}
 		t.pods[pod.UID] = p
 	}
 	busy := p.reading || (p.ended == status.ContainerID && status.State.Running == nil)
@@ -209,7 +239,9 @@ func (t *tail) start(ctx context.Context, pod *corev1.Pod) {
 		if first && status.RestartCount > 0 {
 			t.read(ctx, pod, p, true)
 		}
-		t.read(ctx, pod, p, false)
+		if !t.previous || status.State.Running == nil {
+			t.read(ctx, pod, p, false)
+		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		p.reading, p.ended = false, status.ContainerID
@@ -237,6 +269,9 @@ func container(pod *corev1.Pod) (corev1.ContainerStatus, bool) {
 func (t *tail) read(ctx context.Context, pod *corev1.Pod, p *podTail, previous bool) {
 	service := pod.Labels[v1alpha1.LabelService]
 	o := &corev1.PodLogOptions{Container: service, Follow: t.follow && !previous, Timestamps: true, Previous: previous}
+	if t.last != nil {
+		o.TailLines = new(int64(*t.last))
+	}
 	if p.last.Unix() > 0 {
 		o.SinceTime = &metav1.Time{Time: p.last}
 	}
@@ -260,11 +295,19 @@ func (t *tail) read(ctx context.Context, pod *corev1.Pod, p *podTail, previous b
 		if !at.IsZero() {
 			p.last = at
 		}
-		select {
-		case t.lines <- &providerv1.LogsResponse{Service: service, Line: text, Time: unixNano(at)}:
-		case <-ctx.Done():
+		if !t.emit(ctx, &providerv1.LogsResponse{Service: service, Line: text, Time: unixNano(at)}) {
 			return
 		}
+	}
+}
+
+// emit hands a line on, unless ctx ends.
+func (t *tail) emit(ctx context.Context, line *providerv1.LogsResponse) bool {
+	select {
+	case t.lines <- line:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

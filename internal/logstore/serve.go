@@ -89,8 +89,9 @@ func (s *Store) read(ctx context.Context, q *logstorev1.ReadRequest, send func(*
 	if err != nil {
 		return err
 	}
+	elsewhere := len(q.Resume) > 0 && r.resume == nil
 	head := &logstorev1.Head{Machine: s.cfg.Machine, Services: services}
-	if err := send(&logstorev1.ReadResponse{Head: head}); err != nil {
+	if err := send(&logstorev1.ReadResponse{Head: head}); err != nil || elsewhere {
 		return err
 	}
 	// Before anything is read, so that nothing is missed between this and the first wait.

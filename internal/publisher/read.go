@@ -50,6 +50,10 @@ type LogQuery struct {
 	Follow  bool
 	// Since leaves out older lines; the zero time leaves out none.
 	Since time.Time
+	// Tail is how many lines of each service are wanted, the last ones; nil means all.
+	Tail *uint32
+	// Previous leaves out runs that have not ended.
+	Previous bool
 }
 
 // LogLine is one line that a service wrote.
@@ -57,13 +61,14 @@ type LogLine struct {
 	Service string
 	Time    time.Time
 	Line    []byte
+	Stderr  bool
+	// Notice, instead of a line, is what the provider says about lines that are missing here.
+	Notice string
 }
 
-// Logs calls write with each line until there are no more, or, following, until ctx ends.
+// Logs calls write with each line that is kept or written, until there are no more, or, following, until ctx ends. A service that left the
+// app file is not refused here: what it wrote may be kept.
 func (p *Publisher) Logs(ctx context.Context, a *App, q LogQuery, write func(LogLine) error) error {
-	if err := checkService(a, q.Service); err != nil {
-		return err
-	}
 	s, err := p.reach(ctx, a)
 	if err != nil {
 		return err
@@ -75,7 +80,7 @@ func (p *Publisher) Logs(ctx context.Context, a *App, q LogQuery, write func(Log
 	if err != nil {
 		return err
 	}
-	request := &providerv1.LogsRequest{App: a.ID.AppID[:], Service: q.Service, Follow: q.Follow}
+	request := &providerv1.LogsRequest{App: a.ID.AppID[:], Service: q.Service, Follow: q.Follow, Tail: q.Tail, Previous: q.Previous}
 	if !q.Since.IsZero() {
 		request.Since = uint64(max(1, q.Since.Unix()))
 	}
@@ -86,10 +91,11 @@ func (p *Publisher) Logs(ctx context.Context, a *App, q LogQuery, write func(Log
 	defer func() { _ = stream.Close() }()
 	for stream.Receive() {
 		m := stream.Msg()
-		if m.Service == "" && len(m.Line) == 0 {
+		if m.Service == "" && len(m.Line) == 0 && m.Notice == "" {
 			continue // a heartbeat
 		}
-		if err := write(LogLine{Service: m.Service, Time: time.Unix(0, int64(min(m.Time, 1<<62))), Line: m.Line}); err != nil {
+		l := LogLine{Service: m.Service, Time: time.Unix(0, int64(min(m.Time, 1<<62))), Line: m.Line, Stderr: m.Stderr, Notice: Clean(m.Notice)}
+		if err := write(l); err != nil {
 			return err
 		}
 	}
@@ -97,22 +103,6 @@ func (p *Publisher) Logs(ctx context.Context, a *App, q LogQuery, write func(Log
 		return fmt.Errorf("reading the logs of %s: %w", a.Name, refusal(err))
 	}
 	return nil
-}
-
-func checkService(a *App, service string) error {
-	if service == "" {
-		return nil
-	}
-	m, err := a.decode(a.Manifest)
-	if err != nil {
-		return err
-	}
-	for _, s := range m.Services {
-		if s.Name == service {
-			return nil
-		}
-	}
-	return fault.Hint(fmt.Errorf("app %s has no service %q", a.Name, service), "see its services with: apocryph status "+a.Name)
 }
 
 // Bill is an account of an app. Owed was computed here, from the usage that the provider states and the tariff of the channel.

@@ -39,7 +39,8 @@ type ReadRequest struct {
 	Tail *uint32 `protobuf:"varint,5,opt,name=tail,proto3,oneof" json:"tail,omitempty"`
 	// Runs whose lines are not wanted.
 	Without []*Run `protobuf:"bytes,6,rep,name=without,proto3" json:"without,omitempty"`
-	// Where to go on, if this machine is among them: nothing before is sent again. Since, tail and without don't count then.
+	// Where to go on: nothing before is sent again, and since, tail and without don't count. A machine that is not among them, where there
+	// are any, sends its head and no more.
 	Resume        []*Place `protobuf:"bytes,7,rep,name=resume,proto3" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
