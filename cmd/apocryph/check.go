@@ -114,8 +114,12 @@ func (v *checkView) write(out io.Writer) error {
 	for _, n := range appfile.NotesForPeople(v.Notes) {
 		line("note", "%s", n)
 	}
-	if v.Plan != nil && v.Plan.unstated() != "" {
-		line("note", "%s", v.Plan.unstated())
+	if v.Plan != nil {
+		for _, text := range []string{v.Plan.portless(), v.Plan.unstated()} {
+			if text != "" {
+				line("note", "%s", text)
+			}
+		}
 	}
 	line("verdict", "%s is %s", v.File, v.Verdict)
 	_, err := io.WriteString(out, b.String())

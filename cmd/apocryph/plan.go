@@ -153,6 +153,20 @@ func (v *planView) lines(line func(kind, format string, args ...any)) {
 	line("reserves", "%s, %s memory, %s disk, %s volumes", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes))
 }
 
+// portless says which services have no ports before anybody has looked at their images, or nothing.
+func (v *planView) portless() string {
+	var names []string
+	for _, s := range v.Services {
+		if len(s.Ports) == 0 {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "images are looked at when the file is deployed: the ports that they expose are opened then, of " + strings.Join(names, ", ")
+}
+
 // unstated says how many services have memory by default, or nothing: too little of it is found out late.
 func (v *planView) unstated() string {
 	n := 0

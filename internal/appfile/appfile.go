@@ -83,8 +83,8 @@ func Load(ctx context.Context, src Source) (*File, error) {
 	c.walk(step{}, f.active(model))
 	problems := slices.Concat(c.problems, f.readOwn(model))
 	problems = append(problems, f.readEnv(r)...)
-	if len(f.project.Services) > manifest.MaxServices {
-		problems = append(problems, f.doc.problem([]string{"services"}, fmt.Sprintf("%d services, at most %d", len(f.project.Services), manifest.MaxServices), "deploy the app as several"))
+	if n := f.countCopies(); n > manifest.MaxServices {
+		problems = append(problems, f.doc.problem([]string{"services"}, fmt.Sprintf("%d services and replicas, at most %d", n, manifest.MaxServices), "deploy the app as several"))
 		return nil, sortProblems(problems)
 	}
 	problems = append(problems, f.readStorage(r)...)

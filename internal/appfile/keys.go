@@ -65,6 +65,11 @@ func fileRules() []Rule {
 	}
 }
 
+const (
+	copiesWhy    = "replicas are services NAME-1, NAME-2 and so on, each with what the service has; all answer to NAME, in turn"
+	copiesRemedy = "of the service that answers http there is one: remove it there; for 0 give the service a profile that nobody names"
+)
+
 func serviceRules() []Rule {
 	return []Rule{
 		{Key: "services.*.image", Verdict: Honoured, Why: "pinned to the digest of its linux/amd64 image at deploy"},
@@ -106,7 +111,7 @@ func serviceRules() []Rule {
 		{Key: "services.*.healthcheck", Verdict: Honoured, Why: "says when a service is ready; interval 30s, timeout 30s, retries 3 where nothing is said; without it the image's own is used"},
 		{Key: "services.*.healthcheck.start_interval", Verdict: Accepted, Why: "until a check first passes it is made every interval, and every 5 s at least"},
 		{Key: "services.*.healthcheck.start_period", Verdict: Honoured, Why: "checks that fail before one has passed never count, however long that takes"},
-		{Key: "services.*.scale", Verdict: Accepted, Why: "each service runs once", When: "anything but 1", Refuses: isNot("1"), Remedy: "remove it or set it to 1"},
+		{Key: "services.*.scale", Verdict: Honoured, Why: copiesWhy, Remedy: copiesRemedy},
 		{Key: "services.*.profiles", Verdict: Honoured, Why: "services with profiles run when one is named by --profile or COMPOSE_PROFILES"},
 		{Key: "services.*.extends", Verdict: Honoured, Why: "of a service in the same file or another"},
 		{Key: "services.*.extends.file", Verdict: Honoured, Why: "read here; paths in it mean its own directory"},

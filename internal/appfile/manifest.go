@@ -86,6 +86,7 @@ func (f *File) Manifest(ctx context.Context, pins Pins) (*manifestv1.Manifest, e
 	if len(problems) > 0 {
 		return nil, sortProblems(problems)
 	}
+	f.copy(m)
 	slices.SortFunc(m.Services, func(a, b *manifestv1.Service) int { return strings.Compare(a.Name, b.Name) })
 	if m.Http != nil {
 		openHTTP(m)

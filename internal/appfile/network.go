@@ -57,7 +57,7 @@ func (f *File) usedNetworks() []string {
 		}
 		all = all || len(f.aliases(name)) > 0
 	}
-	all = all || len(used) > 0 || f.project.Networks[defaultNetwork].Internal
+	all = all || f.hasCopies() || len(used) > 0 || f.project.Networks[defaultNetwork].Internal
 	if !all {
 		return nil
 	}

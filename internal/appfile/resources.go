@@ -42,7 +42,10 @@ func (c *serviceCheck) memorySize() (size uint64, stated bool) {
 func (f *File) StatesMemory() map[string]bool {
 	stated := map[string]bool{}
 	for _, name := range f.serviceNames() {
-		_, stated[f.label(name)] = (&serviceCheck{f: f, name: name}).memorySize()
+		_, said := (&serviceCheck{f: f, name: name}).memorySize()
+		for _, copied := range f.copyNames(name) {
+			stated[copied] = said
+		}
 	}
 	return stated
 }

@@ -172,6 +172,7 @@ func (c *serviceCheck) build(img *Image) *manifestv1.Service {
 	m.User, m.Group, m.Groups = c.identity(s, img)
 	m.Restart, m.RestartAttempts = c.restart(s)
 	m.StopGraceSeconds = c.grace(s)
+	c.checkCopies()
 	c.stopSignal(s, img)
 	c.checkNames(s)
 	if s.WorkingDir != "" && !path.IsAbs(s.WorkingDir) {

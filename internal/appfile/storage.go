@@ -104,6 +104,9 @@ func (c *storageCheck) readVolume(v types.ServiceVolumeConfig, at []string) {
 	m := &manifestv1.Mount{Path: target, ReadOnly: v.ReadOnly}
 	size := uint64(DefaultVolumeBytes)
 	if v.Source == "" {
+		if c.f.copies(c.name) > 1 {
+			c.problem("each replica would need a volume of its own", "give the volume a name, if they may share it", at...)
+		}
 		m.Volume = c.f.volumeName(c.f.label(c.name)+"-"+target, "")
 		c.f.note(c.path(at...), fmt.Sprintf("a volume without a name: it is kept, as %s", m.Volume))
 	} else {
