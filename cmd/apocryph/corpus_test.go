@@ -78,6 +78,25 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
+// What newcomers are shown can be deployed.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*/compose.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	t.Setenv("DB_PASSWORD", "secret")
+	t.Setenv("ADMIN_PASSWORD", "secret")
+	for _, file := range files {
+		view, err := check(t.Context(), &FileFlags{File: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if view.Verdict == refusedVerdict {
+			t.Errorf("%s is refused: %+v", file, view)
+		}
+	}
+}
+
 // corpusManifest pins each image to a digest made of its name, and one that exposes a port and has a check of its own.
 func corpusManifest(t *testing.T, flags *FileFlags) *manifestv1.Manifest {
 	t.Helper()
@@ -116,8 +135,8 @@ func corpusManifest(t *testing.T, flags *FileFlags) *manifestv1.Manifest {
 // corpusAccounts are whom each image knows.
 func corpusAccounts(context.Context) (appfile.Accounts, error) {
 	return appfile.Accounts{
-		Passwd: []byte("root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\npostgres:x:999:999::/:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n"),
-		Group:  []byte("root:x:0:\nwww-data:x:33:\nstaff:x:50:\nssl-cert:x:101:postgres\npostgres:x:999:\nnode:x:1000:\n"),
+		Passwd: []byte("root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nredis:x:998:998::/:/bin/sh\npostgres:x:999:999::/:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n"),
+		Group:  []byte("root:x:0:\nwww-data:x:33:\nstaff:x:50:\nssl-cert:x:101:postgres\npostgres:x:999:\nredis:x:998:\nnode:x:1000:\n"),
 	}, nil
 }
 

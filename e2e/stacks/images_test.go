@@ -93,7 +93,8 @@ func (k kitchen) recipes(t *testing.T) map[string]recipe {
 		},
 		"acme/counts:3": {
 			program: "counts", path: "counts", user: "app", uid: person,
-			files:  []bed.Entry{dir("srv", 0o755, 0), dir("srv/results", 0o700, person), dir("etc/counts", 0o755, 0), file("etc/counts/common.txt", []byte("a and the\n"))},
+			// A volume there begins with the file, and is the user's alone.
+			files:  []bed.Entry{dir("srv", 0o755, 0), dir("srv/results", 0o700, person), owned(file("srv/results/common.txt", []byte("a and the\n")), person)},
 			config: v1.Config{User: "app", Entrypoint: []string{"/counts"}, Cmd: []string{"web"}},
 		},
 	}

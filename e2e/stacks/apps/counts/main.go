@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command counts is what the app file redis-worker runs: a server that takes texts and puts them into a queue in Redis, and a worker that
-// takes them out and counts their words, but for those of a list that its image has.
+// takes them out and counts their words, but for those of a list that its image has brought into its volume.
 package main
 
 import (
@@ -78,7 +78,7 @@ func serve(db *redis.Client) error {
 
 // work takes one text after the other. One that an earlier worker has taken and not done comes first.
 func work(ctx context.Context, db *redis.Client) error {
-	common, err := os.ReadFile("/etc/counts/common.txt")
+	common, err := os.ReadFile(filepath.Join(folder, "common.txt"))
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func count(ctx context.Context, db *redis.Client, id string, common []string) er
 	}
 	_, err = db.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		// How many results lie there says whether they outlive the worker.
-		p.HSet(ctx, id, "words", n, "results", len(files))
+		p.HSet(ctx, id, "words", n, "results", len(files)-1)
 		p.LRem(ctx, taken, 1, id)
 		return nil
 	})
