@@ -34,6 +34,7 @@ type cli struct {
 	Ls       lsCmd       `cmd:"" help:"List the apps of this machine."`
 	Status   statusCmd   `cmd:"" help:"Show how an app is."`
 	Logs     logsCmd     `cmd:"" help:"Read what an app's services write."`
+	Events   eventsCmd   `cmd:"" help:"Read what happened to an app: when it was ordered, checked, started, ready; what crashed, and why."`
 	Bill     billCmd     `cmd:"" help:"Show what an app used and what that costs."`
 	Diff     diffCmd     `cmd:"" help:"Show what deploying an app file would change."`
 	Restart  restartCmd  `cmd:"" help:"Start an app's services anew."`

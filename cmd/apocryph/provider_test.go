@@ -312,6 +312,25 @@ func (f *fakeProvider) Logs(ctx context.Context, r *providerv1.LogsRequest, out 
 	return nil
 }
 
+func (f *fakeProvider) Events(ctx context.Context, r *providerv1.EventsRequest, out *connect.ServerStream[providerv1.EventsResponse]) error {
+	if _, err := f.called(ctx, orderv1.Operation_OPERATION_READ, r.App); err != nil {
+		return err
+	}
+	for _, e := range []*providerv1.Event{
+		{Time: 1, Kind: "ordered", Message: "ordered", Count: 1},
+		nil, // a heartbeat
+		{Time: 2, Service: "web", Kind: "crashed", Message: "exited with code 3\x1b[2J", Count: 2, Warning: true},
+	} {
+		if r.Service != "" && e.GetService() != r.Service {
+			continue
+		}
+		if err := out.Send(&providerv1.EventsResponse{Event: e}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // written is what the app's services said, after a heartbeat.
 func written(r *providerv1.LogsRequest) []*providerv1.LogsResponse {
 	line := func(second uint64, service, text string) *providerv1.LogsResponse {

@@ -36,7 +36,7 @@ type kind string
 const (
 	kindEvidence kind = "evidence" // from anybody: it comes before everything
 	kindCall     kind = "call"
-	kindStream   kind = "stream" // Watch and Logs, which stay
+	kindStream   kind = "stream" // Watch, Logs and Events, which stay
 	kindPush     kind = "push"
 )
 
@@ -57,7 +57,8 @@ func kindOf(path string) kind {
 	switch {
 	case path == providerv1connect.ProviderServiceEvidenceProcedure:
 		return kindEvidence
-	case path == providerv1connect.ProviderServiceWatchProcedure, path == providerv1connect.ProviderServiceLogsProcedure:
+	case path == providerv1connect.ProviderServiceWatchProcedure, path == providerv1connect.ProviderServiceLogsProcedure,
+		path == providerv1connect.ProviderServiceEventsProcedure:
 		return kindStream
 	case strings.HasPrefix(path, "/v2/"):
 		return kindPush

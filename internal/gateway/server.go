@@ -227,3 +227,12 @@ func (s server) Logs(ctx context.Context, r *providerv1.LogsRequest, to *connect
 	}
 	return logStream{stream{s.g, c, id, orderv1.Operation_OPERATION_LOGS}, r, to.Send}.run(ctx)
 }
+
+// Events sends what happened to an app.
+func (s server) Events(ctx context.Context, r *providerv1.EventsRequest, to *connect.ServerStream[providerv1.EventsResponse]) error {
+	c, id, err := s.g.allowedOn(ctx, orderv1.Operation_OPERATION_READ, r.App)
+	if err != nil {
+		return err
+	}
+	return eventStream{stream{s.g, c, id, orderv1.Operation_OPERATION_READ}, r, to.Send, map[string]uint32{}}.run(ctx)
+}

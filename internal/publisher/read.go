@@ -105,6 +105,60 @@ func (p *Publisher) Logs(ctx context.Context, a *App, q LogQuery, write func(Log
 	return nil
 }
 
+// EventQuery says which events are wanted.
+type EventQuery struct {
+	// Service is one service's name; empty means the app and all services.
+	Service string
+	Follow  bool
+}
+
+// Happened is one thing that happened to an app. All of it is the provider's word.
+type Happened struct {
+	Time time.Time
+	// Service is empty when it is about the app.
+	Service, Kind, Message string
+	// Count is how often it happened, Time the last time.
+	Count   uint32
+	Warning bool
+}
+
+// Events calls write with each thing that happened to an app, oldest first, until there are no more, or, following, until ctx ends.
+func (p *Publisher) Events(ctx context.Context, a *App, q EventQuery, write func(Happened) error) error {
+	s, err := p.reach(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	call, err := p.authorized(ctx, a, forUse())
+	if err != nil {
+		return err
+	}
+	stream, err := s.RPC.Events(call, &providerv1.EventsRequest{App: a.ID.AppID[:], Service: q.Service, Follow: q.Follow})
+	if err != nil {
+		return fmt.Errorf("reading the events of %s: %w", a.Name, refusal(err))
+	}
+	defer func() { _ = stream.Close() }()
+	for stream.Receive() {
+		e := stream.Msg().Event
+		if e == nil {
+			continue // a heartbeat
+		}
+		h := Happened{
+			Time: time.Unix(int64(min(e.Time, 1<<40)), 0), Service: Clean(e.Service), Kind: Clean(e.Kind), Message: Clean(e.Message),
+			Count: e.Count, Warning: e.Warning,
+		}
+		if err := write(h); err != nil {
+			return err
+		}
+	}
+	if err := stream.Err(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("reading the events of %s: %w", a.Name, refusal(err))
+	}
+	return nil
+}
+
 // Bill is an account of an app. Owed was computed here, from the usage that the provider states and the tariff of the channel.
 type Bill struct {
 	Tariff tariff.Tariff

@@ -1032,6 +1032,202 @@ func (x *LogsResponse) GetNotice() string {
 	return ""
 }
 
+type EventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	App   []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	// Empty means the app and all its services.
+	Service       string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	Follow        bool   `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsRequest) Reset() {
+	*x = EventsRequest{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsRequest) ProtoMessage() {}
+
+func (x *EventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
+func (*EventsRequest) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *EventsRequest) GetApp() []byte {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *EventsRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *EventsRequest) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
+type EventsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Event         *Event                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsResponse) Reset() {
+	*x = EventsResponse{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsResponse) ProtoMessage() {}
+
+func (x *EventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsResponse.ProtoReflect.Descriptor instead.
+func (*EventsResponse) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EventsResponse) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+// Event is one thing that happened. The provider forgets it after about an hour, unless it is what the app's state still rests on.
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unix seconds of the last time.
+	Time uint64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Empty when it is about the app.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// A word for programs: ordered, verified, refused, funded, low, exhausted, pulled, started, ready, unhealthy, crashed, ….
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// For people.
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// How often it happened.
+	Count uint32 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
+	// Something is wrong.
+	Warning       bool `protobuf:"varint,6,opt,name=warning,proto3" json:"warning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Event) GetTime() uint64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Event) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Event) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Event) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Event) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Event) GetWarning() bool {
+	if x != nil {
+		return x.Warning
+	}
+	return false
+}
+
 type BillRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	App           []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
@@ -1041,7 +1237,7 @@ type BillRequest struct {
 
 func (x *BillRequest) Reset() {
 	*x = BillRequest{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[15]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1249,7 @@ func (x *BillRequest) String() string {
 func (*BillRequest) ProtoMessage() {}
 
 func (x *BillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[15]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1262,7 @@ func (x *BillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BillRequest.ProtoReflect.Descriptor instead.
 func (*BillRequest) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{15}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BillRequest) GetApp() []byte {
@@ -1113,7 +1309,7 @@ type BillResponse struct {
 
 func (x *BillResponse) Reset() {
 	*x = BillResponse{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[16]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1125,7 +1321,7 @@ func (x *BillResponse) String() string {
 func (*BillResponse) ProtoMessage() {}
 
 func (x *BillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[16]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1138,7 +1334,7 @@ func (x *BillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BillResponse.ProtoReflect.Descriptor instead.
 func (*BillResponse) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{16}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BillResponse) GetTariff() *orderv1.Tariff {
@@ -1273,7 +1469,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1481,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[17]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1494,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{17}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Release) GetChannel() []byte {
@@ -1331,7 +1527,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1539,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[18]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1552,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{18}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StopRequest) GetStatement() *orderv1.SignedStatement {
@@ -1375,7 +1571,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1583,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[19]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1596,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{19}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StopResponse) GetStatus() *AppStatus {
@@ -1429,7 +1625,7 @@ type AppStatus struct {
 
 func (x *AppStatus) Reset() {
 	*x = AppStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1637,7 @@ func (x *AppStatus) String() string {
 func (*AppStatus) ProtoMessage() {}
 
 func (x *AppStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[20]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1650,7 @@ func (x *AppStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppStatus.ProtoReflect.Descriptor instead.
 func (*AppStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{20}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AppStatus) GetApp() []byte {
@@ -1541,7 +1737,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1749,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[21]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1762,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{21}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Condition) GetType() string {
@@ -1618,7 +1814,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[22]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1826,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[22]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1839,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{22}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -1733,7 +1929,20 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x04line\x18\x02 \x01(\fR\x04line\x12\x12\n" +
 	"\x04time\x18\x03 \x01(\x04R\x04time\x12\x16\n" +
 	"\x06stderr\x18\x04 \x01(\bR\x06stderr\x12\x16\n" +
-	"\x06notice\x18\x05 \x01(\tR\x06notice\"\x1f\n" +
+	"\x06notice\x18\x05 \x01(\tR\x06notice\"S\n" +
+	"\rEventsRequest\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x16\n" +
+	"\x06follow\x18\x03 \x01(\bR\x06follow\"C\n" +
+	"\x0eEventsResponse\x121\n" +
+	"\x05event\x18\x01 \x01(\v2\x1b.apocryph.provider.v1.EventR\x05event\"\x93\x01\n" +
+	"\x05Event\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x04R\x04time\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\rR\x05count\x12\x18\n" +
+	"\awarning\x18\x06 \x01(\bR\awarning\"\x1f\n" +
 	"\vBillRequest\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\"\xa4\x05\n" +
 	"\fBillResponse\x121\n" +
@@ -1835,7 +2044,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\vPHASE_READY\x10\x03\x12\x13\n" +
 	"\x0fPHASE_SUSPENDED\x10\x04\x12\x10\n" +
 	"\fPHASE_ENDING\x10\x05\x12\x0f\n" +
-	"\vPHASE_ENDED\x10\x062\xf7\x05\n" +
+	"\vPHASE_ENDED\x10\x062\xce\x06\n" +
 	"\x0fProviderService\x12Y\n" +
 	"\bEvidence\x12%.apocryph.provider.v1.EvidenceRequest\x1a&.apocryph.provider.v1.EvidenceResponse\x12P\n" +
 	"\x05Quote\x12\".apocryph.provider.v1.QuoteRequest\x1a#.apocryph.provider.v1.QuoteResponse\x12P\n" +
@@ -1843,7 +2052,8 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x06Status\x12#.apocryph.provider.v1.StatusRequest\x1a$.apocryph.provider.v1.StatusResponse\x12R\n" +
 	"\x05Watch\x12\".apocryph.provider.v1.WatchRequest\x1a#.apocryph.provider.v1.WatchResponse0\x01\x12M\n" +
 	"\x04List\x12!.apocryph.provider.v1.ListRequest\x1a\".apocryph.provider.v1.ListResponse\x12O\n" +
-	"\x04Logs\x12!.apocryph.provider.v1.LogsRequest\x1a\".apocryph.provider.v1.LogsResponse0\x01\x12M\n" +
+	"\x04Logs\x12!.apocryph.provider.v1.LogsRequest\x1a\".apocryph.provider.v1.LogsResponse0\x01\x12U\n" +
+	"\x06Events\x12#.apocryph.provider.v1.EventsRequest\x1a$.apocryph.provider.v1.EventsResponse0\x01\x12M\n" +
 	"\x04Bill\x12!.apocryph.provider.v1.BillRequest\x1a\".apocryph.provider.v1.BillResponse\x12M\n" +
 	"\x04Stop\x12!.apocryph.provider.v1.StopRequest\x1a\".apocryph.provider.v1.StopResponseBAZ?github.com/apocryph/apocryph/internal/gen/providerv1;providerv1b\x06proto3"
 
@@ -1860,7 +2070,7 @@ func file_apocryph_provider_v1_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_provider_v1_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(Reason)(0),                     // 0: apocryph.provider.v1.Reason
 	(Phase)(0),                      // 1: apocryph.provider.v1.Phase
@@ -1879,64 +2089,70 @@ var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(*ListResponse)(nil),            // 14: apocryph.provider.v1.ListResponse
 	(*LogsRequest)(nil),             // 15: apocryph.provider.v1.LogsRequest
 	(*LogsResponse)(nil),            // 16: apocryph.provider.v1.LogsResponse
-	(*BillRequest)(nil),             // 17: apocryph.provider.v1.BillRequest
-	(*BillResponse)(nil),            // 18: apocryph.provider.v1.BillResponse
-	(*Release)(nil),                 // 19: apocryph.provider.v1.Release
-	(*StopRequest)(nil),             // 20: apocryph.provider.v1.StopRequest
-	(*StopResponse)(nil),            // 21: apocryph.provider.v1.StopResponse
-	(*AppStatus)(nil),               // 22: apocryph.provider.v1.AppStatus
-	(*Condition)(nil),               // 23: apocryph.provider.v1.Condition
-	(*ServiceStatus)(nil),           // 24: apocryph.provider.v1.ServiceStatus
-	(*manifestv1.Manifest)(nil),     // 25: apocryph.manifest.v1.Manifest
-	(*orderv1.SignedQuote)(nil),     // 26: apocryph.order.v1.SignedQuote
-	(*orderv1.SignedStatement)(nil), // 27: apocryph.order.v1.SignedStatement
-	(*orderv1.Terms)(nil),           // 28: apocryph.order.v1.Terms
-	(*orderv1.Tariff)(nil),          // 29: apocryph.order.v1.Tariff
-	(*orderv1.SignedAccount)(nil),   // 30: apocryph.order.v1.SignedAccount
+	(*EventsRequest)(nil),           // 17: apocryph.provider.v1.EventsRequest
+	(*EventsResponse)(nil),          // 18: apocryph.provider.v1.EventsResponse
+	(*Event)(nil),                   // 19: apocryph.provider.v1.Event
+	(*BillRequest)(nil),             // 20: apocryph.provider.v1.BillRequest
+	(*BillResponse)(nil),            // 21: apocryph.provider.v1.BillResponse
+	(*Release)(nil),                 // 22: apocryph.provider.v1.Release
+	(*StopRequest)(nil),             // 23: apocryph.provider.v1.StopRequest
+	(*StopResponse)(nil),            // 24: apocryph.provider.v1.StopResponse
+	(*AppStatus)(nil),               // 25: apocryph.provider.v1.AppStatus
+	(*Condition)(nil),               // 26: apocryph.provider.v1.Condition
+	(*ServiceStatus)(nil),           // 27: apocryph.provider.v1.ServiceStatus
+	(*manifestv1.Manifest)(nil),     // 28: apocryph.manifest.v1.Manifest
+	(*orderv1.SignedQuote)(nil),     // 29: apocryph.order.v1.SignedQuote
+	(*orderv1.SignedStatement)(nil), // 30: apocryph.order.v1.SignedStatement
+	(*orderv1.Terms)(nil),           // 31: apocryph.order.v1.Terms
+	(*orderv1.Tariff)(nil),          // 32: apocryph.order.v1.Tariff
+	(*orderv1.SignedAccount)(nil),   // 33: apocryph.order.v1.SignedAccount
 }
 var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	0,  // 0: apocryph.provider.v1.ErrorInfo.reason:type_name -> apocryph.provider.v1.Reason
-	25, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	26, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
-	25, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	27, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	28, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
-	26, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
-	22, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	22, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	22, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	22, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
-	29, // 11: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
-	19, // 12: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
-	30, // 13: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
-	27, // 14: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	22, // 15: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	1,  // 16: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
-	23, // 17: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
-	24, // 18: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
-	3,  // 19: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
-	5,  // 20: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
-	7,  // 21: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
-	9,  // 22: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
-	11, // 23: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
-	13, // 24: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
-	15, // 25: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
-	17, // 26: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
-	20, // 27: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
-	4,  // 28: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
-	6,  // 29: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
-	8,  // 30: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
-	10, // 31: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
-	12, // 32: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
-	14, // 33: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
-	16, // 34: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
-	18, // 35: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
-	21, // 36: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
-	28, // [28:37] is the sub-list for method output_type
-	19, // [19:28] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	28, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	29, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
+	28, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	30, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	31, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
+	29, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
+	25, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	25, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	25, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	25, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
+	19, // 11: apocryph.provider.v1.EventsResponse.event:type_name -> apocryph.provider.v1.Event
+	32, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
+	22, // 13: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
+	33, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
+	30, // 15: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	25, // 16: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	1,  // 17: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
+	26, // 18: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
+	27, // 19: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
+	3,  // 20: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
+	5,  // 21: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
+	7,  // 22: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
+	9,  // 23: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
+	11, // 24: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
+	13, // 25: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
+	15, // 26: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
+	17, // 27: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
+	20, // 28: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
+	23, // 29: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
+	4,  // 30: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
+	6,  // 31: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
+	8,  // 32: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
+	10, // 33: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
+	12, // 34: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
+	14, // 35: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
+	16, // 36: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
+	18, // 37: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
+	21, // 38: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
+	24, // 39: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
+	30, // [30:40] is the sub-list for method output_type
+	20, // [20:30] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_provider_v1_provider_proto_init() }
@@ -1945,14 +2161,14 @@ func file_apocryph_provider_v1_provider_proto_init() {
 		return
 	}
 	file_apocryph_provider_v1_provider_proto_msgTypes[13].OneofWrappers = []any{}
-	file_apocryph_provider_v1_provider_proto_msgTypes[16].OneofWrappers = []any{}
+	file_apocryph_provider_v1_provider_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_provider_v1_provider_proto_rawDesc), len(file_apocryph_provider_v1_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   23,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

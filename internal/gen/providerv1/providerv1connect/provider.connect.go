@@ -53,6 +53,8 @@ const (
 	ProviderServiceListProcedure = "/apocryph.provider.v1.ProviderService/List"
 	// ProviderServiceLogsProcedure is the fully-qualified name of the ProviderService's Logs RPC.
 	ProviderServiceLogsProcedure = "/apocryph.provider.v1.ProviderService/Logs"
+	// ProviderServiceEventsProcedure is the fully-qualified name of the ProviderService's Events RPC.
+	ProviderServiceEventsProcedure = "/apocryph.provider.v1.ProviderService/Events"
 	// ProviderServiceBillProcedure is the fully-qualified name of the ProviderService's Bill RPC.
 	ProviderServiceBillProcedure = "/apocryph.provider.v1.ProviderService/Bill"
 	// ProviderServiceStopProcedure is the fully-qualified name of the ProviderService's Stop RPC.
@@ -73,6 +75,8 @@ type ProviderServiceClient interface {
 	// Logs sends the lines that are kept of an app, those of runs that have ended and of services that are gone among them, and what is
 	// written now; an empty message is a heartbeat.
 	Logs(context.Context, *providerv1.LogsRequest) (*connect.ServerStreamForClient[providerv1.LogsResponse], error)
+	// Events sends what happened to an app, oldest first, and if asked to follow, what happens from then on; an empty message is a heartbeat.
+	Events(context.Context, *providerv1.EventsRequest) (*connect.ServerStreamForClient[providerv1.EventsResponse], error)
 	Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error)
 	// Stop ends an app and deletes its volumes. The same statement again is no error.
 	Stop(context.Context, *providerv1.StopRequest) (*providerv1.StopResponse, error)
@@ -131,6 +135,12 @@ func NewProviderServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(providerServiceMethods.ByName("Logs")),
 			connect.WithClientOptions(opts...),
 		),
+		events: connect.NewClient[providerv1.EventsRequest, providerv1.EventsResponse](
+			httpClient,
+			baseURL+ProviderServiceEventsProcedure,
+			connect.WithSchema(providerServiceMethods.ByName("Events")),
+			connect.WithClientOptions(opts...),
+		),
 		bill: connect.NewClient[providerv1.BillRequest, providerv1.BillResponse](
 			httpClient,
 			baseURL+ProviderServiceBillProcedure,
@@ -155,6 +165,7 @@ type providerServiceClient struct {
 	watch    *connect.Client[providerv1.WatchRequest, providerv1.WatchResponse]
 	list     *connect.Client[providerv1.ListRequest, providerv1.ListResponse]
 	logs     *connect.Client[providerv1.LogsRequest, providerv1.LogsResponse]
+	events   *connect.Client[providerv1.EventsRequest, providerv1.EventsResponse]
 	bill     *connect.Client[providerv1.BillRequest, providerv1.BillResponse]
 	stop     *connect.Client[providerv1.StopRequest, providerv1.StopResponse]
 }
@@ -214,6 +225,11 @@ func (c *providerServiceClient) Logs(ctx context.Context, req *providerv1.LogsRe
 	return c.logs.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// Events calls apocryph.provider.v1.ProviderService.Events.
+func (c *providerServiceClient) Events(ctx context.Context, req *providerv1.EventsRequest) (*connect.ServerStreamForClient[providerv1.EventsResponse], error) {
+	return c.events.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // Bill calls apocryph.provider.v1.ProviderService.Bill.
 func (c *providerServiceClient) Bill(ctx context.Context, req *providerv1.BillRequest) (*providerv1.BillResponse, error) {
 	response, err := c.bill.CallUnary(ctx, connect.NewRequest(req))
@@ -246,6 +262,8 @@ type ProviderServiceHandler interface {
 	// Logs sends the lines that are kept of an app, those of runs that have ended and of services that are gone among them, and what is
 	// written now; an empty message is a heartbeat.
 	Logs(context.Context, *providerv1.LogsRequest, *connect.ServerStream[providerv1.LogsResponse]) error
+	// Events sends what happened to an app, oldest first, and if asked to follow, what happens from then on; an empty message is a heartbeat.
+	Events(context.Context, *providerv1.EventsRequest, *connect.ServerStream[providerv1.EventsResponse]) error
 	Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error)
 	// Stop ends an app and deletes its volumes. The same statement again is no error.
 	Stop(context.Context, *providerv1.StopRequest) (*providerv1.StopResponse, error)
@@ -300,6 +318,12 @@ func NewProviderServiceHandler(svc ProviderServiceHandler, opts ...connect.Handl
 		connect.WithSchema(providerServiceMethods.ByName("Logs")),
 		connect.WithHandlerOptions(opts...),
 	)
+	providerServiceEventsHandler := connect.NewServerStreamHandlerSimple(
+		ProviderServiceEventsProcedure,
+		svc.Events,
+		connect.WithSchema(providerServiceMethods.ByName("Events")),
+		connect.WithHandlerOptions(opts...),
+	)
 	providerServiceBillHandler := connect.NewUnaryHandlerSimple(
 		ProviderServiceBillProcedure,
 		svc.Bill,
@@ -328,6 +352,8 @@ func NewProviderServiceHandler(svc ProviderServiceHandler, opts ...connect.Handl
 			providerServiceListHandler.ServeHTTP(w, r)
 		case ProviderServiceLogsProcedure:
 			providerServiceLogsHandler.ServeHTTP(w, r)
+		case ProviderServiceEventsProcedure:
+			providerServiceEventsHandler.ServeHTTP(w, r)
 		case ProviderServiceBillProcedure:
 			providerServiceBillHandler.ServeHTTP(w, r)
 		case ProviderServiceStopProcedure:
@@ -367,6 +393,10 @@ func (UnimplementedProviderServiceHandler) List(context.Context, *providerv1.Lis
 
 func (UnimplementedProviderServiceHandler) Logs(context.Context, *providerv1.LogsRequest, *connect.ServerStream[providerv1.LogsResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.provider.v1.ProviderService.Logs is not implemented"))
+}
+
+func (UnimplementedProviderServiceHandler) Events(context.Context, *providerv1.EventsRequest, *connect.ServerStream[providerv1.EventsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.provider.v1.ProviderService.Events is not implemented"))
 }
 
 func (UnimplementedProviderServiceHandler) Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error) {
