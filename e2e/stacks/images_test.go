@@ -66,7 +66,8 @@ func (k kitchen) recipes(t *testing.T) map[string]recipe {
 	}
 	frontend := nginx
 	frontend.files = append(slices.Clone(nginx.files), k.script(t, "frontend.sh", "frontend-entrypoint.sh"),
-		file("etc/nginx/frontend.conf", k.read(t, "images/frontend.conf")), file("usr/share/nginx/html/name.txt", []byte("frontend")))
+		file("etc/nginx/frontend.conf", k.read(t, "images/frontend.conf")), file("usr/share/nginx/html/name.txt", []byte("frontend")),
+		bed.Entry{Header: tar.Header{Typeflag: tar.TypeLink, Name: "usr/share/nginx/html/same.txt", Linkname: "usr/share/nginx/html/name.txt", Mode: 0o644}})
 	frontend.config = v1.Config{Entrypoint: []string{"/frontend.sh"}, Cmd: nginx.config.Cmd, StopSignal: "SIGQUIT"}
 
 	return map[string]recipe{

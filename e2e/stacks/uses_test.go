@@ -113,8 +113,10 @@ func areTwo(t *testing.T, s *stack) {
 	if diff := cmp.Diff(who{"backend", "backend:3000", "frontend"}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if said := s.must(t, http.MethodGet, "/name.txt", "").body; said != "frontend" {
-		t.Errorf("at the app's URL answers %q", said)
+	for _, name := range []string{"/name.txt", "/same.txt"} { // one file, linked
+		if said := s.must(t, http.MethodGet, name, "").body; said != "frontend" {
+			t.Errorf("%s at the app's URL is %q", name, said)
+		}
 	}
 	if a, err := s.ask(t, http.MethodGet, "/index.html", ""); err != nil || a.code != http.StatusNotFound {
 		t.Errorf("the page that a later layer deleted: %d %v\n%s", a.code, err, a.body)
