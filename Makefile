@@ -41,9 +41,10 @@ build: ## Build the three binaries.
 test: ## Run everything that this machine allows: Go with the race detector, contracts, CLI scripts, end to end.
 	@./test.sh
 
-test-long: ## What takes hours: invariants over 1,000,000 calls, fuzz targets of 1,000,000 runs, the model over 250,000 steps, 1,000 runs with faults, an upgrade.
+test-long: ## What takes hours: invariants over 1,000,000 calls, fuzz targets of 1,000,000 runs, the models over 250,000 steps and 2,000,000 lives, 1,000 runs with faults, an upgrade.
 	FOUNDRY_PROFILE=long contracts/test.sh
 	APOCRYPH_MODEL_STEPS=250000 go test -count=1 -timeout 3h ./internal/channel/channeltest
+	APOCRYPH_METER_LIVES=2000000 go test -count=1 -timeout 3h -run TestTheModelAgrees ./internal/meter
 	APOCRYPH_CHAIN_RUNS=500 go test -count=1 -timeout 3h ./internal/evm
 	@./test.sh fuzz
 	@./test.sh upgrade

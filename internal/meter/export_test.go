@@ -12,3 +12,6 @@ func (p *pulse) Hear(beats, ready map[string]time.Time, now time.Time) { p.hear(
 
 // Latest is latest.
 func (p *pulse) Latest(now time.Time) (Heard, bool) { return p.latest(now) }
+
+// Moved is moved.
+var Moved = moved

@@ -16,8 +16,12 @@ const (
 	// settling is how much younger than the last heartbeat a second must not be to be billed, and for how long heartbeats must have come without a
 	// pause: a kubelet reports that a container ended within 10 s of reaching the API server, where the heartbeat may come first.
 	settling = 20 * time.Second
+	// maxPause is how far apart heartbeats may be to come without a pause.
+	maxPause = 12 * time.Second
 	// maxSilence is how long a machine may be silent before the time since is unproven. Kubernetes declares it dead after 50 s.
 	maxSilence = 2 * time.Minute
+	// maxSkew is how far a machine's clock may be behind the API server's for its records to be believed.
+	maxSkew = 30 * time.Second
 )
 
 // Machine is what a machine's heartbeats prove. Its times are by that machine's clock, as are those of the containers on it.
@@ -100,7 +104,7 @@ func (m Machine) follow(beat, ready time.Time) Machine {
 		}
 	case silent > maxSilence:
 		m.Since, m.Steady = beat, beat
-	case silent > settling || silent < 0:
+	case silent > maxPause || silent < 0:
 		m.Steady = beat
 	}
 	m.Beat = beat
@@ -114,4 +118,13 @@ func (m Machine) upTo() time.Time {
 		return time.Time{}
 	}
 	return t
+}
+
+// credible returns until when an end may be that the machine records: one that is later than that slept since its last heartbeat, or its clock jumped.
+// Of a machine that was never heard everything is believed.
+func (m Machine) credible() time.Time {
+	if m.Beat.IsZero() {
+		return time.Time{}
+	}
+	return m.Beat.Add(maxSilence)
 }

@@ -97,21 +97,26 @@ func (a *account) pod(p *corev1.Pod) {
 		a.release = append(a.release, p.UID)
 		return
 	}
-	t, rate := times(p), Requests(p)
+	m, rate := a.heard.Machines[p.Spec.NodeName], Requests(p)
+	t := times(p, m.credible())
 	i := a.find(uid)
-	if i < 0 && !t.start.IsZero() {
+	if i < 0 && (t.running || !t.start.IsZero()) {
+		start := metav1.NewTime(firstWhole(t.start))
+		if t.start.IsZero() {
+			start = ceil(a.now) // it runs, and that is all that is known
+		}
 		i = a.open(v1alpha1.Interval{
-			UID: uid, Kind: kindPod, Name: cmp.Or(p.Labels[v1alpha1.LabelService], p.Labels[v1alpha1.LabelVolume]), Machine: p.Spec.NodeName, Start: metav1.NewTime(firstWhole(t.start)),
+			UID: uid, Kind: kindPod, Name: cmp.Or(p.Labels[v1alpha1.LabelService], p.Labels[v1alpha1.LabelVolume]), Machine: p.Spec.NodeName, Start: start,
 		}, rate)
 	}
 	switch {
 	case t.over && i < 0: // never started, so there is nothing to write down
 		a.release = append(a.release, p.UID)
 	case t.over:
-		a.closePod(i, t.end, rate)
+		a.skipSilence(i, m, t.end)
+		a.close(i, rate, t.end)
 		a.release = append(a.release, p.UID)
 	case i >= 0:
-		m := a.heard.Machines[a.status.Open[i].Machine]
 		a.skipSilence(i, m, m.Beat)
 		upTo := m.upTo()
 		if !t.running && t.end.Before(upTo) {
@@ -119,17 +124,6 @@ func (a *account) pod(p *corev1.Pod) {
 		}
 		a.accrue(i, rate, upTo)
 	}
-}
-
-func (a *account) closePod(i int, end time.Time, rate usage.Rate) {
-	if m, ok := a.heard.Machines[a.status.Open[i].Machine]; ok {
-		// A machine that recorded an end long after its last heartbeat slept in between, or its clock jumped.
-		if end.Sub(m.Beat) > maxSilence {
-			end = m.Beat
-		}
-		a.skipSilence(i, m, end)
-	}
-	a.close(i, rate, end)
 }
 
 // skipSilence leaves out of an interval, which is looked at until some time, what lies before the end of its machine's last long silence and is

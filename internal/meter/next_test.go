@@ -175,8 +175,16 @@ func TestNext(t *testing.T) {
 			want: status{Totals: zero, Open: intervals{openPod("a", 11, nil)}},
 		},
 		"nothing starts before its pod is made": {
-			pods: []corev1.Pod{pod("a", running(-3600), made(10))}, beat: 90, now: 100,
+			pods: []corev1.Pod{pod("a", running(-20), made(10))}, beat: 90, now: 100,
 			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
+		},
+		"a start that is recorded long before its pod was made counts from when it is seen": {
+			pods: []corev1.Pod{pod("a", running(-21), made(10))}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 100, nil)}},
+		},
+		"and not at all when it is over": {
+			pods: []corev1.Pod{pod("a", ran(-21, 50), made(10), failed)}, beat: 90, now: 100,
+			want: status{Totals: zero}, released: []types.UID{"a"},
 		},
 		"a start in the future is free until then": {
 			pods: []corev1.Pod{pod("a", running(3600))}, beat: 90, now: 100,
@@ -218,9 +226,13 @@ func TestNext(t *testing.T) {
 			state: half, pods: []corev1.Pod{pod("a", ran(10, 3000), failed)}, beat: 5000, since: 4000, now: 5010,
 			want: status{Totals: totals(39), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
 		},
-		"an end long after the last heartbeat counts to that": {
+		"an end long after the last heartbeat is not believed": {
 			state: half, pods: []corev1.Pod{pod("a", ran(10, 3700), failed)}, beat: 98, now: 3701,
-			want: status{Totals: totals(98 - 11), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+			want: status{Totals: totals(39), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
+		},
+		"of several ends the last that can be believed counts": {
+			state: half, pods: []corev1.Pod{pod("a", ran(70, 80), ranBefore(10, 3700), failed)}, beat: 98, now: 100,
+			want: status{Totals: totals(69), ClosedUIDs: []string{"a"}, AccruedTo: stampPtr(50)}, released: []types.UID{"a"},
 		},
 		"a terminal phase closes": {
 			state: status{Open: intervals{openPod("a", 11, nil)}},
@@ -228,17 +240,17 @@ func TestNext(t *testing.T) {
 			want: status{Totals: totals(29), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
 		},
 		"a whole life that nobody saw is written down": {
-			pods: []corev1.Pod{pod("a", ran(10, 40), deleted)}, now: 100,
+			pods: []corev1.Pod{pod("a", ran(10, 40), failed, deleted)}, now: 100,
 			want: status{Totals: totals(29), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
 		},
 		"a closed pod counts once, however often it is seen": {
 			state: status{Totals: totals(29), ClosedUIDs: []string{"a"}},
-			pods:  []corev1.Pod{pod("a", ran(10, 40), deleted)}, now: 100,
+			pods:  []corev1.Pod{pod("a", ran(10, 40), failed, deleted)}, now: 100,
 			want: status{Totals: totals(29), ClosedUIDs: []string{"a"}}, released: []types.UID{"a"},
 		},
 		"a closed pod is forgotten when its finalizer is gone": {
 			state: status{Totals: totals(29), ClosedUIDs: []string{"a", "b"}},
-			pods:  []corev1.Pod{pod("a", ran(10, 40), deleted, unguarded), pod("b", ran(10, 40), deleted)}, now: 100,
+			pods:  []corev1.Pod{pod("a", ran(10, 40), failed, deleted, unguarded), pod("b", ran(10, 40), failed, deleted)}, now: 100,
 			want: status{Totals: totals(29), ClosedUIDs: []string{"b"}}, released: []types.UID{"b"},
 		},
 		"a deleted pod that still runs goes on": {
@@ -248,6 +260,10 @@ func TestNext(t *testing.T) {
 		"a deleted pod goes on while a sidecar runs": {
 			pods: []corev1.Pod{pod("a", ran(20, 40), sidecar(10), deleted)}, beat: 90, now: 100,
 			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
+		},
+		"a deleted pod whose containers have ended may have started one again": {
+			pods: []corev1.Pod{pod("a", ran(10, 40), deleted)}, beat: 90, now: 100,
+			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(40))}, AccruedTo: stampPtr(40)},
 		},
 		"a deleted pod that never had a machine is free": {
 			pods: []corev1.Pod{pod("a", deleted, unscheduled)}, now: 100, want: status{Totals: zero}, released: []types.UID{"a"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/usage"
@@ -14,7 +15,8 @@ import (
 
 // podTimes is what a pod's status says about when it ran.
 type podTimes struct {
-	// start is the first recorded start of any container, end the last recorded end; zero when there is none.
+	// start is the first recorded start of any container, end the last recorded end; zero when there is none. No container starts before its pod is
+	// made: a start that is recorded long before that proves nothing.
 	start, end time.Time
 	// running says that some container runs.
 	running bool
@@ -22,33 +24,33 @@ type podTimes struct {
 	over bool
 }
 
-func times(p *corev1.Pod) podTimes {
+// times reads a pod's status. Ends that are recorded for later than latest are not believed; zero is no bound.
+func times(p *corev1.Pod, latest time.Time) podTimes {
 	var t podTimes
-	ended := len(p.Status.ContainerStatuses) > 0
-	for i, c := range slices.Concat(p.Status.ContainerStatuses, p.Status.InitContainerStatuses) {
+	made := p.CreationTimestamp.Time
+	began := func(at metav1.Time) {
+		if !at.IsZero() && made.Sub(at.Time) <= maxSkew {
+			t.start = earlier(t.start, later(at.Time, made))
+		}
+	}
+	for _, c := range slices.Concat(p.Status.ContainerStatuses, p.Status.InitContainerStatuses) {
 		for _, state := range []corev1.ContainerState{c.State, c.LastTerminationState} {
 			if r := state.Running; r != nil {
-				t.start, t.running = earlier(t.start, r.StartedAt.Time), true
+				began(r.StartedAt)
+				t.running = true
 			}
 			if x := state.Terminated; x != nil {
-				t.start = earlier(t.start, x.StartedAt.Time)
-				if x.FinishedAt.After(t.end) {
+				began(x.StartedAt)
+				if x.FinishedAt.After(t.end) && (latest.IsZero() || !x.FinishedAt.After(latest)) {
 					t.end = x.FinishedAt.Time
 				}
 			}
 		}
-		if i < len(p.Status.ContainerStatuses) && c.State.Terminated == nil {
-			ended = false
-		}
-	}
-	// No container starts before its pod is made, whatever its machine's clock says.
-	if !t.start.IsZero() {
-		t.start = later(t.start, p.CreationTimestamp.Time)
 	}
 	terminal := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-	// Sidecars, which are init containers, end after the others.
-	deleted := !p.DeletionTimestamp.IsZero()
-	t.over = terminal || (deleted && ((ended && !t.running) || p.Spec.NodeName == ""))
+	// A kubelet makes the phase terminal when the last container has ended, and not before. That all of them have ended says less: one that was
+	// started again before the deletion may not be reported yet.
+	t.over = terminal || (!p.DeletionTimestamp.IsZero() && p.Spec.NodeName == "")
 	return t
 }
 

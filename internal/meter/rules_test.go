@@ -113,7 +113,7 @@ func TestForceDeletion(t *testing.T) {
 		s.lasts(100)
 		s.is(pod("a", running(10), deleted, func(p *corev1.Pod) { p.DeletionGracePeriodSeconds = new(int64(0)) }))
 		s.lasts(10)
-		s.is(pod("a", ran(10, 108), deleted, func(p *corev1.Pod) { p.DeletionGracePeriodSeconds = new(int64(0)) }))
+		s.is(pod("a", ran(10, 108), failed, deleted, func(p *corev1.Pod) { p.DeletionGracePeriodSeconds = new(int64(0)) }))
 		s.lasts(5)
 		s.billed(108 - 11)
 		s.written()
@@ -230,7 +230,7 @@ func TestASuspendedMachineIsFreeMeanwhile(t *testing.T) {
 		s.suspended(3600)
 		s.is(pod("a", ran(10, 3701), failed))
 		s.look() // before its first heartbeat
-		s.billed(100 - 11)
+		s.billed(100 - 20 - 11)
 		s.written()
 	})
 	t.Run("for no longer than a kubelet may miss", func(t *testing.T) {
@@ -294,7 +294,7 @@ func TestClocksThatJump(t *testing.T) {
 		s.clock = hour
 		s.is(pod("a", ran(10, 105+hour), failed))
 		s.lasts(1) // before the next heartbeat
-		s.billed(100 - 11)
+		s.billed(100 - 20 - 11)
 		s.written()
 	})
 	t.Run("ahead, and a pod starts while they are", func(t *testing.T) {
