@@ -18,6 +18,10 @@ type cli struct {
 	Doctor     doctorCmd     `cmd:"" help:"Look whether the cluster, the chain and the enclave are what the others take them for."`
 	Probe      probeCmd      `cmd:"" help:"Try one thing in a pod of the doctor's." hidden:""`
 
+	Earnings earningsCmd `cmd:"" help:"Show what each app has brought and still should."`
+	Vouchers vouchersCmd `cmd:"" help:"Write the newest voucher of each channel to standard output, to be kept elsewhere: income that survives the cluster."`
+	Claim    claimCmd    `cmd:"" help:"Submit vouchers from a file, without the cluster."`
+
 	Uninstall uninstallCmd `cmd:"" help:"End and settle every app, so that the provider can be uninstalled."`
 }
 

@@ -192,7 +192,7 @@ func (i *Installer) values(c Contracts) (map[string]any, error) {
 		// Quicker than a provider would have it, so that people see their bill grow.
 		"meter":    map[string]any{"tick": "5s"},
 		"keeper":   map[string]any{"voucherEvery": "5s"},
-		"invoicer": map[string]any{"claimEvery": "5s"},
+		"invoicer": map[string]any{"claimEvery": "5s", "batchEvery": "1s"},
 	}, nil
 }
 

@@ -93,6 +93,7 @@ type Store struct {
 	pods *os.Root
 
 	lines, dropped, failed prometheus.Counter
+	kept                   prometheus.GaugeFunc
 
 	// mu is held by a scan and by a removal.
 	mu      sync.Mutex
@@ -130,12 +131,18 @@ func Open(c Config) (*Store, error) {
 }
 
 func (s *Store) makeMetrics() {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
-	s.lines = counter("apocryph_logstore_lines_total", "Lines that were kept.")
-	s.dropped = counter("apocryph_logstore_dropped_bytes_total", "Bytes of log files that were left out, because more was written than is kept.")
-	s.failed = counter("apocryph_logstore_failures_total", "Times that lines could not be read or written; they are tried again.")
+	s.lines = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "apocryph_logstore_lines_total", Help: "Lines that were kept.",
+	})
+	s.dropped = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "apocryph_logstore_dropped_bytes_total", Help: "Bytes of log files that were left out, because more was written than is kept.",
+	})
+	s.failed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "apocryph_logstore_failures_total", Help: "Scans in which lines could not be read or written; they are tried again.",
+	})
+	s.kept = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "apocryph_logstore_bytes", Help: "Bytes that kept logs take.",
+	}, func() float64 { return float64(s.Bytes()) })
 }
 
 // Close releases the directories and files.
@@ -283,6 +290,5 @@ func (s *Store) Collect(to chan<- prometheus.Metric) {
 	s.lines.Collect(to)
 	s.dropped.Collect(to)
 	s.failed.Collect(to)
-	to <- prometheus.MustNewConstMetric(
-		prometheus.NewDesc("apocryph_logstore_bytes", "Bytes that are kept.", nil, nil), prometheus.GaugeValue, float64(s.Bytes()))
+	s.kept.Collect(to)
 }
