@@ -5,10 +5,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/apocryph/apocryph/internal/carrier"
 )
@@ -16,8 +18,16 @@ import (
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "%s\n", err)
-		os.Exit(1)
+		os.Exit(code(err))
 	}
+}
+
+// code tells the controller of the one thing that its publisher can do something about.
+func code(err error) int {
+	if errors.Is(err, carrier.ErrFull) {
+		return int(syscall.ENOSPC)
+	}
+	return 1
 }
 
 const usage = `carrier install FILE

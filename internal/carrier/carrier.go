@@ -5,8 +5,8 @@
 //
 // It runs in an app's own namespace, confined as the app's pods are and with no rights beyond theirs; so what a hostile image or archive makes
 // of it, its own publisher's volume aside, is nothing that the app could not do anyway. Its invariants: nothing outside of the volume is
-// written and no symbolic link is followed out of it; no device is made; a volume that holds something is never filled, so that filling may be
-// repeated after a crash at any moment; what is carried keeps owners, modes, times, links and users' attributes, or an error says what did not.
+// written and no symbolic link is followed out of it; no device is made; a volume that holds something is never filled, and filling
+// removes nothing but its own half-made copy, so that it may be repeated after a crash at any moment; what is carried keeps owners, modes, times, links and users' attributes, or an error says what did not.
 package carrier
 
 import (
@@ -25,8 +25,9 @@ var (
 )
 
 const (
-	// marker is in a volume while it is filled for the first time.
-	marker = ".apocryph-filling"
+	// copying is in a volume while it is filled for the first time, copied once the copy is whole.
+	copying = ".apocryph-filling"
+	copied  = ".apocryph-filled"
 	// lostAndFound is what a new ext4 has in it, and a volume as Compose knows it has not.
 	lostAndFound = "lost+found"
 

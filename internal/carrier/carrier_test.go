@@ -191,7 +191,7 @@ func TestANewVolumeGetsWhatTheImageHas(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(volume, lostAndFound), 0o700))
 	must(t, Fill(volume, image, os.Getgid()))
 	want, have := list(t, image), list(t, volume)
-	// When the volume itself was changed last is when its mark went.
+	// When the volume itself was changed last is when the copy's directory went.
 	if diff := cmp.Diff(want[1:], have[1:]); diff != "" {
 		t.Errorf("(-image +volume)\n%s", diff)
 	}
@@ -206,10 +206,45 @@ func TestANewVolumeGetsWhatTheImageHas(t *testing.T) {
 		}
 	})
 	t.Run("again, when it was interrupted", func(t *testing.T) {
-		must(t, os.WriteFile(filepath.Join(volume, marker), nil, 0o600), os.WriteFile(filepath.Join(volume, "half"), nil, 0o600))
-		must(t, Fill(volume, image, os.Getgid()))
-		if diff := cmp.Diff(want[1:], list(t, volume)[1:]); diff != "" {
+		half := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(half, copying), 0o700), os.WriteFile(filepath.Join(half, copying, "half"), nil, 0o600))
+		must(t, Fill(half, image, os.Getgid()))
+		if diff := cmp.Diff(want[1:], list(t, half)[1:]); diff != "" {
 			t.Errorf("(-image +volume)\n%s", diff)
+		}
+	})
+	t.Run("the rest of it, when it was interrupted while it was moved up", func(t *testing.T) {
+		moved := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(moved, copied), 0o700), Unpack(filepath.Join(moved, copied), packed(t, image)))
+		must(t, os.Rename(filepath.Join(moved, copied, "sub"), filepath.Join(moved, "sub")))
+		must(t, Fill(moved, "/no/such/image", os.Getgid()))
+		have := list(t, moved)
+		if diff := cmp.Diff(want[1:], have[1:]); diff != "" || !strings.Contains(have[0], "drwx--x--x") {
+			t.Errorf("the volume is %s (-image +volume)\n%s", have[0], diff)
+		}
+	})
+	t.Run("and takes nothing away that came into it meanwhile", func(t *testing.T) {
+		for _, left := range []string{copying, copied} {
+			used := t.TempDir()
+			must(t, os.Mkdir(filepath.Join(used, left), 0o700), os.WriteFile(filepath.Join(used, left, "again"), nil, 0o600))
+			must(t, os.WriteFile(filepath.Join(used, "again"), []byte("the app's"), 0o600), Fill(used, image, os.Getgid()))
+			if got := list(t, used); len(got) != 2 || !strings.Contains(got[1], "9 bytes") {
+				t.Errorf("beside %s there is %v", left, got)
+			}
+		}
+	})
+	t.Run("not where the app has something of that name", func(t *testing.T) {
+		used := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(used, copying), []byte("the app's"), 0o600), Fill(used, image, os.Getgid()))
+		if got := list(t, used); len(got) != 2 || !strings.Contains(got[1], "9 bytes") {
+			t.Errorf("there is %v", got)
+		}
+	})
+	t.Run("with nothing left behind of a copy that failed, when it is not to be copied any more", func(t *testing.T) {
+		half := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(half, copying), 0o700), Fill(half, "", os.Getgid()))
+		if got := list(t, half); len(got) != 1 {
+			t.Errorf("there is %v", got)
 		}
 	})
 	t.Run("through a link that the image has there", func(t *testing.T) {
@@ -219,6 +254,13 @@ func TestANewVolumeGetsWhatTheImageHas(t *testing.T) {
 			t.Errorf("(-image +volume)\n%s", diff)
 		}
 	})
+}
+
+func packed(t *testing.T, dir string) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	must(t, Pack(&b, dir))
+	return &b
 }
 
 func TestAVolumeForWhichNoImageHasAnythingIsItsGroups(t *testing.T) {
