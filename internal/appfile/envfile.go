@@ -27,6 +27,9 @@ type envFile struct {
 // readInto adds the file's variables to vars. It returns Problems if one of its values has a variable that is not there: the value would
 // be cut short without a word, as is a password that has a dollar sign.
 func (e envFile) readInto(vars map[string]string, get func(string) (string, bool)) error {
+	if fillingCost(string(e.content)) > maxFilling {
+		return fmt.Errorf("it has %d variables in %d bytes, more than can be filled in", variablesIn(string(e.content)), len(e.content))
+	}
 	if e.format == "" {
 		if ps := e.unset(vars, get); len(ps) > 0 {
 			return ps

@@ -18,6 +18,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v4"
 )
 
 const (
@@ -25,6 +26,8 @@ const (
 	maxReads = 200
 	// maxBytes bounds what all of them hold.
 	maxBytes = 8 << 20
+	// maxFilling bounds what filling variables in costs: each is looked for in the whole of its text.
+	maxFilling = 20_000_000
 	// maxExpanded bounds the entries of all of them, with aliases expanded and services extended.
 	maxExpanded = 4 * maxNodes
 )
@@ -37,6 +40,8 @@ type reader struct {
 	reads int
 	bytes int
 	nodes int
+	// filling is what filling the variables in costs.
+	filling int
 	budget
 	// bases are files that services are extended from, by path.
 	bases map[string]*base
@@ -102,6 +107,9 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 	if r.nodes += doc.nodes; r.nodes > maxExpanded {
 		return nil, nil, Problems{{File: doc.file, Message: fmt.Sprintf("the app file leads to more than %d entries", maxExpanded), Remedy: "include less"}}
 	}
+	if p := r.costly(doc); p != nil {
+		return nil, nil, Problems{*p}
+	}
 	problems := append(doc.unknownKeys(), doc.mountOptions()...)
 	if unset {
 		doc.findIdle(r.src.profiles())
@@ -138,6 +146,22 @@ func (r *reader) open(in input, unset bool) (*document, map[string]any, error) {
 	}
 	return doc, config, nil
 }
+
+// costly finds the text with which filling variables in would take too long.
+func (r *reader) costly(doc *document) (found *Problem) {
+	doc.scalars(func(path []string, n *yaml.Node) {
+		if r.filling += fillingCost(n.Value); r.filling > maxFilling && found == nil {
+			p := doc.problem(path, fmt.Sprintf("with the %d variables in this text of %d bytes there are more than can be filled in", variablesIn(n.Value), len(n.Value)), "write fewer or shorter texts with variables")
+			found = &p
+		}
+	})
+	return found
+}
+
+// variablesIn is how many variables a text has at most.
+func variablesIn(text string) int { return strings.Count(strings.ReplaceAll(text, "$$", ""), "$") }
+
+func fillingCost(text string) int { return variablesIn(text) * len(text) }
 
 func (r *reader) mainPath() string { return filepath.Join(r.src.Dir, filepath.Base(r.src.File)) }
 

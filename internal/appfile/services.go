@@ -29,6 +29,8 @@ const (
 	resourcesHint     = "see the default sizes in docs/guide/compose.md"
 	maxGrace          = time.Hour
 	maxID             = 65535
+	// maxImageName is of name, tag and digest together.
+	maxImageName = 512
 )
 
 // serviceCheck builds one service's part of the manifest and collects what is wrong with it.
@@ -187,6 +189,8 @@ func (c *serviceCheck) checkImage(name string) {
 	isImage := regexp.MustCompile(`^(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?` + part + `(?:/` + part + `)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`).MatchString
 	base, _, _ := strings.Cut(name, ":")
 	switch {
+	case len(name) > maxImageName:
+		c.problem(fmt.Sprintf("an image's name of %d bytes, at most %d", len(name), maxImageName), "write NAME:TAG, as in nginx:1.29", "image")
 	case name == "" || isImage(name):
 	case strings.HasSuffix(name, ":"):
 		c.problem(fmt.Sprintf("the tag of %s is empty", name), "write one after the colon, or remove the colon", "image")
