@@ -79,6 +79,7 @@ func Load(ctx context.Context, src Source) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.isolate()
 	c := checker{doc: f.doc, book: newRuleBook()}
 	c.walk(step{}, f.active(model))
 	problems := slices.Concat(c.problems, f.readOwn(model))

@@ -61,3 +61,16 @@ func TestReplicasWithoutNetworks(t *testing.T) {
 		}
 	}
 }
+
+// A service of no network shares none with others, and what is on it leads nowhere.
+func TestNoNetwork(t *testing.T) {
+	m := mustManifest(t, "services: {web: {image: a, ports: ['80']}, job: {image: b, network_mode: none}}")
+	if len(m.Networks) != 2 || m.Networks[1].Name != "none-job" || !m.Networks[1].Internal || m.Networks[0].Internal {
+		t.Errorf("networks %v", m.Networks)
+	}
+	for i, want := range []string{"none-job", "default"} {
+		if n := m.Services[i].Networks; len(n) != 1 || n[0].Network != want {
+			t.Errorf("%s is on %v, want %s", m.Services[i].Name, n, want)
+		}
+	}
+}

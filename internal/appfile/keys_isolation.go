@@ -22,7 +22,7 @@ func isolationRules() []Rule {
 		{Key: "services.*.devices", Verdict: Refused, Why: "the machine's devices are not given out", Remedy: remedy},
 		{Key: "services.*.device_cgroup_rules", Verdict: Refused, Why: "the machine's devices are not given out", Remedy: remedy},
 		{Key: "services.*.gpus", Verdict: Refused, Why: "GPUs can't be rented yet", Remedy: "remove it"},
-		{Key: "services.*.network_mode", Verdict: Accepted, Usual: isSet, Why: "every app has its own network", When: "anything but bridge or default", Refuses: isNot("bridge", "default"),
+		{Key: "services.*.network_mode", Verdict: Honoured, Why: "bridge and default are what every app has; with none nothing is reached but DNS, and nobody reaches the service", When: "anything but bridge, default or none", Refuses: isNot("bridge", "default", "none"),
 			Remedy: "remove it: services reach each other by name, and the internet"},
 		{Key: "services.*.pid", Verdict: Refused, Why: "process namespaces are not shared", Remedy: default_},
 		{Key: "services.*.ipc", Verdict: Accepted, Why: "each service has its own IPC namespace", When: "anything but private or none", Refuses: isNot("private", "none"), Remedy: default_},

@@ -18,6 +18,23 @@ import (
 // defaultNetwork is the one of services that name none.
 const defaultNetwork = "default"
 
+// isolate gives a service of no network one of its own, on which nobody else is and which leads nowhere.
+func (f *File) isolate() {
+	for _, name := range f.serviceNames() {
+		s := f.project.Services[name]
+		if s.NetworkMode != "none" {
+			continue
+		}
+		own := "none-" + name
+		if f.project.Networks == nil {
+			f.project.Networks = types.Networks{}
+		}
+		f.project.Networks[own] = types.NetworkConfig{Internal: true}
+		s.Networks = map[string]*types.ServiceNetworkConfig{own: nil}
+		f.project.Services[name] = s
+	}
+}
+
 // nameNetworks makes sure that no two networks become one when their names are made labels, and that no name stands for two services.
 func (f *File) nameNetworks() Problems {
 	var found Problems

@@ -175,6 +175,9 @@ func (c *serviceCheck) build(img *Image) *manifestv1.Service {
 	m.Restart, m.RestartAttempts = c.restart(s)
 	m.StopGraceSeconds = c.grace(s)
 	c.checkCopies()
+	if c.http && s.NetworkMode == "none" {
+		c.problem("the service answers http, and is to have no network", "remove it, or say that another service answers: x-apocryph: {http: {service: NAME, port: NUMBER}}", "network_mode")
+	}
 	c.stopSignal(s, img)
 	c.checkNames(s)
 	if s.WorkingDir != "" && !path.IsAbs(s.WorkingDir) {
