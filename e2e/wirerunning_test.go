@@ -45,6 +45,9 @@ func (w *wireWorld) testStranger(t *testing.T) {
 		"logs": func(ctx context.Context, _ *testing.T, c *wireClient, app delegation.AppID) error {
 			return first(c.RPC.Logs(ctx, &providerv1.LogsRequest{App: app[:]}))
 		},
+		"events": func(ctx context.Context, _ *testing.T, c *wireClient, app delegation.AppID) error {
+			return first(c.RPC.Events(ctx, &providerv1.EventsRequest{App: app[:]}))
+		},
 		"watch": func(ctx context.Context, _ *testing.T, c *wireClient, app delegation.AppID) error {
 			return first(c.RPC.Watch(ctx, &providerv1.WatchRequest{App: app[:]}))
 		},

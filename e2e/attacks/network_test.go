@@ -74,6 +74,7 @@ func (w *world) network() []attempt {
 			return net.JoinHostPort(w.outside.host, strconv.Itoa(w.outside.port)), nil
 		},
 		"the image store's push port": service("7200", bed.SystemNamespace, "imagestore"),
+		"the log store":               pod("7300", bed.SystemNamespace, component, "logstore"),
 		"the keeper":                  service("7100", bed.SystemNamespace, "keeper"),
 	} {
 		a := w.unreachable(what, to)

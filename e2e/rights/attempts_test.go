@@ -118,6 +118,10 @@ func tenantSecrets(ctx context.Context, c client.Client, s *scene) error {
 	return c.List(ctx, &corev1.SecretList{}, client.InNamespace(v1alpha1.Namespace(s.app.Name)))
 }
 
+func tenantPods(ctx context.Context, c client.Client, s *scene) error {
+	return c.List(ctx, &corev1.PodList{}, client.InNamespace(v1alpha1.Namespace(s.app.Name)))
+}
+
 func deletePod(ctx context.Context, c client.Client, s *scene) error {
 	return c.Delete(ctx, s.pod.DeepCopy(), client.DryRunAll)
 }
@@ -184,6 +188,9 @@ func forbidden() map[string]attempt {
 		"the facade changes an app":                    {"facade", appSpec(`{"spec":{"host":"evil.example"}}`), nil},
 		"the image store reads a secret":               {"imagestore", secret(bed.SystemNamespace, "simulator"), nil},
 		"the image store changes an app":               {"imagestore", appSpec(`{"spec":{"host":"evil.example"}}`), nil},
+		"the log store reads a secret":                 {"logstore", secret(bed.SystemNamespace, "simulator"), nil},
+		"the log store reads a tenant's pods":          {"logstore", tenantPods, nil},
+		"the log store changes an app":                 {"logstore", appSpec(`{"spec":{"host":"evil.example"}}`), nil},
 		"the gateway deletes an app": {"gateway", func(ctx context.Context, c client.Client, s *scene) error {
 			return c.Delete(ctx, s.app.DeepCopy(), client.DryRunAll)
 		}, nil},

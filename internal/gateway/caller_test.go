@@ -210,6 +210,14 @@ func othersSeeNothing(t *testing.T, w *world, addr string, id delegation.AppID) 
 			}
 			return err
 		},
+		"events": func(app delegation.AppID) error {
+			s, err := theirs.Events(t.Context(), &providerv1.EventsRequest{App: app[:]})
+			if err == nil {
+				s.Receive()
+				err = s.Err()
+			}
+			return err
+		},
 		"watch": func(app delegation.AppID) error {
 			s, err := theirs.Watch(t.Context(), &providerv1.WatchRequest{App: app[:]})
 			if err == nil {
@@ -334,6 +342,7 @@ func TestOperationsAreKeptApart(t *testing.T) {
 			},
 			func(ctx context.Context) error { _, err := s.List(ctx, &providerv1.ListRequest{}); return err },
 			func(ctx context.Context) error { return s.Watch(ctx, &providerv1.WatchRequest{App: id[:]}, nil) },
+			func(ctx context.Context) error { return s.Events(ctx, &providerv1.EventsRequest{App: id[:]}, nil) },
 		},
 		orderv1.Operation_OPERATION_LOGS: {func(ctx context.Context) error { return s.Logs(ctx, &providerv1.LogsRequest{App: id[:]}, nil) }},
 		orderv1.Operation_OPERATION_APPLY: {

@@ -152,7 +152,7 @@ func (s eventStream) ofNamespace(ctx context.Context, namespace string, services
 	var pods corev1.PodList
 	var events corev1.EventList
 	for _, list := range []client.ObjectList{&pods, &events} {
-		err := s.g.parts.Cluster.List(ctx, list, client.InNamespace(namespace), client.Limit(maxEvents))
+		err := s.g.parts.Cluster.List(ctx, list, client.InNamespace(namespace), client.Limit(4*maxEvents))
 		// Before the namespace is made, and after it is gone, the gateway has no right in it.
 		if kerrors.IsForbidden(err) || kerrors.IsNotFound(err) {
 			return nil, nil

@@ -34,6 +34,7 @@ func TestWhatKubernetesSaysIsTold(t *testing.T) {
 		"a check that the runtime could not start":    {"Pod", "Unhealthy", "Readiness probe failed: OCI runtime exec failed: /usr/bin/runc", "unhealthy! its check does not pass"},
 		"no room, without the machines":               {"Pod", "FailedScheduling", "0/3 nodes are available: 1 Insufficient cpu, 2 Insufficient memory, node(s) secret-pool.", "capacity! no machine has room for it (cpu, memory)"},
 		"no room where the volume is":                 {"Pod", "FailedScheduling", "0/3 nodes are available: 3 node(s) had volume node affinity conflict", "capacity! no machine has room for it where its volume is"},
+		"the pod before it still there":               {"Pod", "FailedScheduling", "0/1 nodes are available: 1 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.", "waiting: waits until the pod before it has let go of its volume"},
 		"a pod that wrote too much":                   {"Pod", "Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 64Mi.", "evicted! wrote more than it ordered, and was ended; another pod takes its place"},
 		"a machine that is full":                      {"Pod", "Evicted", "The node was low on resource: ephemeral-storage. Threshold 5Gi exceeded", "evicted! its machine ran out of room, and it was ended; another pod takes its place"},
 		"a quota":                                     {"ReplicaSet", "FailedCreate", `pods "web-1" is forbidden: exceeded quota: app, requested: cpu=1`, "quota! waits for room within what the app ordered"},
@@ -191,4 +192,20 @@ func TestEventsAreFollowed(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+func TestOnlyTheNewestEventsAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.accept(nil)
+	for i := range maxEvents + 5 {
+		w.create(w.kubeEvent(fmt.Sprintf("e%d", i), "Pod", "web-7d9f-abcde", "Started", "x", int64(i)))
+	}
+	var times []uint64
+	err := w.events(t.Context(), &providerv1.EventsRequest{Service: "web"}, func(r *providerv1.EventsResponse) error {
+		times = append(times, r.Event.Time)
+		return nil
+	})
+	if err != nil || len(times) != maxEvents || times[len(times)-1] != maxEvents+4 {
+		t.Errorf("%d events, %v", len(times), err)
+	}
 }

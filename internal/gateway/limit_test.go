@@ -27,6 +27,7 @@ func TestEveryRequestIsOfAKind(t *testing.T) {
 		providerv1connect.ProviderServiceApplyProcedure:    kindCall,
 		providerv1connect.ProviderServiceWatchProcedure:    kindStream,
 		providerv1connect.ProviderServiceLogsProcedure:     kindStream,
+		providerv1connect.ProviderServiceEventsProcedure:   kindStream,
 		"/v2/":      kindPush,
 		"/v2/a/b/c": kindPush,
 		"/":         kindCall,

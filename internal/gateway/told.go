@@ -122,6 +122,8 @@ func noRoom(message string) said {
 	}
 	s := said{"capacity", "no machine has room for it", true}
 	switch {
+	case strings.Contains(message, "ReadWriteOncePod"):
+		return said{kind: "waiting", message: "waits until the pod before it has let go of its volume"}
 	case strings.Contains(message, "Too many pods"):
 		short = append(short, "pods")
 	case strings.Contains(message, "PersistentVolumeClaim"), strings.Contains(message, "volume node affinity"):
