@@ -146,7 +146,7 @@ func TestWhatRunsOutlivesWhatItCameAfter(t *testing.T) {
 	w.reconcile()
 	w.wantReplicas("web", 1)
 	db := w.deployment("db")
-	db.Status.ReadyReplicas = 0
+	db.Status.ReadyReplicas, db.Status.AvailableReplicas = 0, 0
 	w.must(w.c.Status().Update(t.Context(), db))
 	w.reconcile()
 	w.wantReplicas("web", 1)

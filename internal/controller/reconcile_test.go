@@ -205,7 +205,7 @@ func (w *world) settle(service string) {
 	d := &appsv1.Deployment{}
 	w.exists(d, service)
 	n := *d.Spec.Replicas
-	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: n, ReadyReplicas: n, UpdatedReplicas: n}
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: n, ReadyReplicas: n, AvailableReplicas: n, UpdatedReplicas: n}
 	w.must(w.c.Status().Update(w.t.Context(), d))
 }
 

@@ -219,10 +219,11 @@ func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o
 	return st
 }
 
-// rolled reports whether a service runs as ordered: the newest template, as often as wanted, and nothing else.
+// rolled reports whether a service runs as ordered: the newest template, as often as wanted, and nothing else; and that it goes on to run, for
+// as long as proving says.
 func rolled(d *appsv1.Deployment, wanted int32) bool {
 	return d != nil && d.Status.ObservedGeneration >= d.Generation && replicas(d.Spec.Replicas) == wanted &&
-		d.Status.UpdatedReplicas == wanted && d.Status.ReadyReplicas >= wanted && d.Status.Replicas == wanted
+		d.Status.UpdatedReplicas == wanted && d.Status.AvailableReplicas >= wanted && d.Status.Replicas == wanted
 }
 
 func current(d *appsv1.Deployment) int32 {

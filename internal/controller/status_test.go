@@ -27,8 +27,15 @@ func deployment(wanted, updated, ready, all int32) appsv1.Deployment {
 	return appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "web"},
 		Spec:       appsv1.DeploymentSpec{Replicas: &wanted},
-		Status:     appsv1.DeploymentStatus{UpdatedReplicas: updated, ReadyReplicas: ready, Replicas: all},
+		Status:     appsv1.DeploymentStatus{UpdatedReplicas: updated, ReadyReplicas: ready, AvailableReplicas: ready, Replicas: all},
 	}
+}
+
+// unproven is a Deployment whose pod is ready, and may be about to crash.
+func unproven() appsv1.Deployment {
+	d := deployment(1, 1, 1, 1)
+	d.Status.AvailableReplicas = 0
+	return d
 }
 
 // without is a Deployment that can't make a pod.
@@ -72,6 +79,10 @@ func TestReport(t *testing.T) {
 		},
 		"it runs": {
 			in: runs, o: observed{deployments: []appsv1.Deployment{deployment(1, 1, 1, 1)}}, phase: v1alpha1.PhaseReady, ready: "+" + ReasonReady,
+		},
+		"a pod that has only just started has yet to show that it goes on to run": {
+			in: runs, o: observed{deployments: []appsv1.Deployment{unproven()}},
+			phase: v1alpha1.PhaseReady, ready: ReasonStarting, message: "waiting for pods to be ready",
 		},
 		"during an update the old pod serves": {
 			in: runs, o: observed{deployments: []appsv1.Deployment{deployment(1, 1, 1, 2)}},

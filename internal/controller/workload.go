@@ -107,10 +107,10 @@ func (d *desired) template(s *manifestv1.Service) corev1.PodTemplateSpec {
 	return template
 }
 
-// proving is how long a new pod that nothing probes has to run before the old one goes: one that crashes at its start is ready, too, until it
-// does.
+// proving is how long a pod that nothing probes has to run before it counts and, in an update, the old one goes: one that crashes at its start
+// is ready, too, until it does.
 func (d *desired) proving(s *manifestv1.Service) int32 {
-	if _, readiness := d.probes(s); readiness != nil || len(s.GetMounts()) > 0 {
+	if _, readiness := d.probes(s); readiness != nil {
 		return 0
 	}
 	return provingSeconds
