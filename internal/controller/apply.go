@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -38,6 +39,9 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	o.refused, o.outdated = nil, o.findOutdated(objects)
 	o.held = o.findHeld(objects)
 	for _, want := range objects {
+		if o.unread && !admits(want) {
+			return errRights
+		}
 		if o.holds(m, want) {
 			continue
 		}
@@ -63,6 +67,15 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	return r.prune(ctx, app.Name, o.jobs, func(obj client.Object) bool {
 		return wanted[fmt.Sprintf("%T %s", obj, obj.GetName())] || o.mounts(obj) || o.outlives(m, obj)
 	})
+}
+
+// admits reports whether an object is of those without which nothing else of an app can be seen.
+func admits(obj client.Object) bool {
+	switch obj.(type) {
+	case *corev1.Namespace, *rbacv1.RoleBinding:
+		return true
+	}
+	return false
 }
 
 // ensure makes one object unless there is one made from the same input.
@@ -119,7 +132,7 @@ func (r *Reconciler) reconcileWith(ctx context.Context, want, have client.Object
 // buildFills makes the Jobs that bring new volumes their content, and takes away those that nothing waits for.
 func (r *Reconciler) buildFills(ctx context.Context, app *v1alpha1.App, m *manifestv1.Manifest, o *observed) error {
 	d := &desired{id: app.Name, digest: app.Spec.ManifestHash, manifest: m, cfg: r.cfg}
-	fills, err := d.fills(o.awaited)
+	fills, err := d.fills(o)
 	if err != nil {
 		return err
 	}
@@ -130,7 +143,7 @@ func (r *Reconciler) buildFills(ctx context.Context, app *v1alpha1.App, m *manif
 			return fmt.Errorf("making Job %s: %w", want.Name, err)
 		}
 	}
-	return r.removeJobs(ctx, o.fills, func(j *batchv1.Job) bool { return wanted[j.Name] })
+	return r.removeJobs(ctx, o.fills, func(j *batchv1.Job) bool { return wanted[j.Name] && !o.mayPass(j, r.now()) })
 }
 
 // findKept notes the claims of volumes that left the manifest.
@@ -172,7 +185,10 @@ func (r *Reconciler) grow(ctx context.Context, want *corev1.PersistentVolumeClai
 	}
 	patch := client.MergeFrom(h.DeepCopy())
 	h.Spec.Resources.Requests[corev1.ResourceStorage] = *want.Spec.Resources.Requests.Storage()
-	return r.client.Patch(ctx, h, patch)
+	if err := r.client.Patch(ctx, h, patch); err != nil {
+		return fmt.Errorf("volume %s does not grow here (a volume of another name can be larger): %w", h.Name, err)
+	}
+	return nil
 }
 
 func (r *Reconciler) apply(ctx context.Context, obj client.Object) error {
@@ -219,7 +235,10 @@ func (r *Reconciler) remove(ctx context.Context, obj client.Object) error {
 // scale sets the replicas of every service there is, as soon as what it comes after is there, and lets Jobs work or not. What the API
 // server refuses of it is in o.refused.
 func (r *Reconciler) scale(ctx context.Context, o *observed, in intent) error {
-	o.waiting, o.unfillable = map[string]string{}, map[string]bool{}
+	o.waiting = map[string]string{}
+	if o.unfillable == nil {
+		o.unfillable = map[string]bool{}
+	}
 	for i := range o.deployments {
 		d := &o.deployments[i]
 		if replicas(d.Spec.Replicas) == in.replicas || (replicas(d.Spec.Replicas) == 0 && o.wait(d, o.held[d.Name] != "")) {

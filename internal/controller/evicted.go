@@ -5,12 +5,14 @@ package controller
 import (
 	"context"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 )
 
-// superfluous are the failed pods that nobody holds on to, but for each service's newest, which stays for whoever wants to know why.
+// superfluous are the failed pods that nobody holds on to, but for the newest of each service, and of each Job that is of none, which stays
+// for whoever wants to know why.
 func (o *observed) superfluous() []*corev1.Pod {
 	newest := map[string]*corev1.Pod{}
 	var all []*corev1.Pod
@@ -19,9 +21,12 @@ func (o *observed) superfluous() []*corev1.Pod {
 		if p.Status.Phase != corev1.PodFailed || len(p.Finalizers) > 0 || !p.DeletionTimestamp.IsZero() {
 			continue
 		}
-		older, service := p, p.Labels[v1alpha1.LabelService]
-		if other := newest[service]; other == nil || other.CreationTimestamp.Before(&p.CreationTimestamp) {
-			older, newest[service] = other, p
+		older, of := p, "service "+p.Labels[v1alpha1.LabelService]
+		if p.Labels[v1alpha1.LabelService] == "" {
+			of = p.Labels[batchv1.JobNameLabel]
+		}
+		if other := newest[of]; other == nil || other.CreationTimestamp.Before(&p.CreationTimestamp) {
+			older, newest[of] = other, p
 		}
 		if older != nil {
 			all = append(all, older)

@@ -3,24 +3,23 @@
 package controller
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/manifest"
 )
 
 // A new volume begins with what the image has where it is mounted, as with Docker. A Job brings it there, once, before the first start of
@@ -38,12 +37,18 @@ const (
 	carrierProgram = "/usr/local/bin/carrier"
 	carrierFolder  = "/.apocryph"
 	fillAttempts   = 3
-	fillSeconds    = 3600
+	// fillSeconds is for one attempt, from when a machine took it on: until then it waits as any pod does.
+	fillSeconds = 3600
 )
 
 // carrierLeast is what the carrier needs, however little its service has.
 func carrierLeast() *manifestv1.Resources {
 	return &manifestv1.Resources{MilliCpu: 50, MemoryBytes: 16 << 20, EphemeralBytes: 8 << 20}
+}
+
+// carrierMost is what the carrier can make use of. It may run beside an old version of its service, on a machine that is nearly full.
+func carrierMost() *manifestv1.Resources {
+	return &manifestv1.Resources{MilliCpu: 500, MemoryBytes: 128 << 20, EphemeralBytes: 64 << 20}
 }
 
 // sharing are services and the new volumes that they mount, none of which is mounted by any other service.
@@ -106,10 +111,10 @@ func startOrder(services []*manifestv1.Service) []*manifestv1.Service {
 }
 
 // fills are the Jobs that bring content into volumes that await it.
-func (d *desired) fills(awaited map[string]bool) ([]*batchv1.Job, error) {
+func (d *desired) fills(o *observed) ([]*batchv1.Job, error) {
 	var jobs []*batchv1.Job
-	for _, s := range d.sharings(awaited) {
-		j, err := d.fill(s)
+	for _, s := range d.sharings(o.awaited) {
+		j, err := d.fill(s, o)
 		if err != nil {
 			return nil, err
 		}
@@ -119,17 +124,11 @@ func (d *desired) fills(awaited map[string]bool) ([]*batchv1.Job, error) {
 }
 
 // fill has one container for each service, of its own image, one after the other: whichever image comes first that has something for a volume
-// provides it. The provider's program is brought into them by a container of the provider's.
-func (d *desired) fill(s *sharing) (*batchv1.Job, error) {
-	h := sha256.New()
-	for _, service := range s.services {
-		digest, err := d.serviceDigest(service)
-		if err != nil {
-			return nil, fmt.Errorf("service %s: %w", service.GetName(), err)
-		}
-		_, _ = fmt.Fprintf(h, "%s\x00", digest)
-	}
+// provides it. The provider's program is brought into them by a container of the provider's. Whatever changes makes it another Job, another
+// image of the provider's too, for no policy lets the old one run.
+func (d *desired) fill(s *sharing, o *observed) (*batchv1.Job, error) {
 	spec := corev1.PodSpec{
+		ActiveDeadlineSeconds:         new(int64(fillSeconds)),
 		RestartPolicy:                 corev1.RestartPolicyNever,
 		TerminationGracePeriodSeconds: new(int64(1)),
 		SecurityContext:               &corev1.PodSecurityContext{RunAsUser: new(int64(0)), RunAsGroup: new(int64(0))},
@@ -138,12 +137,10 @@ func (d *desired) fill(s *sharing) (*batchv1.Job, error) {
 	kube.Confine(&spec, d.cfg.UserNamespaces)
 	for i, v := range d.manifest.GetVolumes() {
 		if slices.Contains(s.volumes, v.GetName()) {
-			_, _ = fmt.Fprintf(h, "%s\x00%d\x00", v.GetName(), v.GetSizeBytes())
-			spec.Volumes = append(spec.Volumes, corev1.Volume{Name: volumeAt(i), VolumeSource: corev1.VolumeSource{
-				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v.GetName()},
-			}})
+			spec.Volumes = append(spec.Volumes, claimed(volumeAt(i), v.GetName()))
 		}
 	}
+	d.beside(&spec, s, o)
 	spec.InitContainers = []corev1.Container{d.install(s.services[0])}
 	for _, service := range s.services {
 		spec.InitContainers = append(spec.InitContainers, d.copier(service, s.volumes))
@@ -151,13 +148,16 @@ func (d *desired) fill(s *sharing) (*batchv1.Job, error) {
 	last := len(spec.InitContainers) - 1
 	spec.InitContainers, spec.Containers = spec.InitContainers[:last:last], spec.InitContainers[last:]
 
-	digest := hex.EncodeToString(h.Sum(nil))
+	digest, err := d.fillDigest(s, &spec)
+	if err != nil {
+		return nil, err
+	}
 	meta := d.meta(jobName("fill", digest))
 	meta.Annotations[annotationDigest], meta.Labels[labelFill] = digest, ""
 	return &batchv1.Job{
 		TypeMeta: kind("batch/v1", "Job"), ObjectMeta: meta,
 		Spec: batchv1.JobSpec{
-			Suspend: new(true), BackoffLimit: new(int32(fillAttempts)), ActiveDeadlineSeconds: new(int64(fillSeconds)),
+			Suspend: new(true), BackoffLimit: new(int32(fillAttempts)),
 			PodReplacementPolicy: new(batchv1.Failed), PodFailurePolicy: disruptionIsNoFailure(),
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
@@ -169,7 +169,78 @@ func (d *desired) fill(s *sharing) (*batchv1.Job, error) {
 	}, nil
 }
 
+func (d *desired) fillDigest(s *sharing, spec *corev1.PodSpec) (string, error) {
+	h := sha256.New()
+	for _, service := range s.services {
+		digest, err := d.serviceDigest(service)
+		if err != nil {
+			return "", fmt.Errorf("service %s: %w", service.GetName(), err)
+		}
+		_, _ = fmt.Fprintf(h, "%s\x00", digest)
+	}
+	for _, v := range d.manifest.GetVolumes() {
+		if slices.Contains(s.volumes, v.GetName()) {
+			_, _ = fmt.Fprintf(h, "%s\x00%d\x00", v.GetName(), v.GetSizeBytes())
+		}
+	}
+	b, err := json.Marshal(spec)
+	if err != nil {
+		return "", err
+	}
+	_, _ = h.Write(b)
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 func volumeAt(i int) string { return "volume-" + strconv.Itoa(i) }
+
+func claimed(name, claim string) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+	}}
+}
+
+// beside puts a pod where its services' other volumes are: a new volume may be made on the machine of the first pod that has it, and nothing
+// could mount both if that were another one. Where such a volume is in use, the pod goes to who uses it; else it names the volume and does
+// not mount it, for the scheduler to see.
+func (d *desired) beside(spec *corev1.PodSpec, s *sharing, o *observed) {
+	for i, v := range d.manifest.GetVolumes() {
+		if slices.Contains(s.volumes, v.GetName()) || !slices.ContainsFunc(s.services, func(s *manifestv1.Service) bool { return mounts(s, v.GetName()) }) {
+			continue
+		}
+		users := o.users(v.GetName())
+		if len(users) == 0 {
+			spec.Volumes = append(spec.Volumes, claimed("beside-"+strconv.Itoa(i), v.GetName()))
+			continue
+		}
+		if spec.Affinity == nil {
+			spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{}}
+		}
+		near := &spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+		*near = append(*near, corev1.PodAffinityTerm{
+			TopologyKey: corev1.LabelHostname,
+			LabelSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+				{Key: v1alpha1.LabelService, Operator: metav1.LabelSelectorOpIn, Values: users},
+			}},
+		})
+	}
+}
+
+func mounts(s *manifestv1.Service, volume string) bool {
+	return slices.ContainsFunc(s.GetMounts(), func(m *manifestv1.Mount) bool { return m.GetVolume() == volume })
+}
+
+// users are the services that run, in whatever version, and mount a volume.
+func (o *observed) users(volume string) []string {
+	var names []string
+	for i := range o.deployments {
+		d := &o.deployments[i]
+		if replicas(d.Spec.Replicas) > 0 && slices.Contains(claimsOf(&d.Spec.Template.Spec), volume) {
+			names = append(names, d.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // install copies the carrier to where containers of other images can run it.
 func (d *desired) install(s *manifestv1.Service) corev1.Container {
@@ -177,7 +248,7 @@ func (d *desired) install(s *manifestv1.Service) corev1.Container {
 	return corev1.Container{
 		Name: "carrier", Image: d.cfg.Image, ImagePullPolicy: d.cfg.PullPolicy,
 		Command: []string{carrierProgram}, Args: []string{"install", path.Join(folder, "carrier")},
-		Resources: atLeast(s.GetResources(), carrierLeast()), SecurityContext: confined(),
+		Resources: carrierNeeds(s.GetResources()), SecurityContext: confined(),
 		VolumeMounts:             []corev1.VolumeMount{{Name: "carrier", MountPath: folder}},
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
@@ -186,15 +257,11 @@ func (d *desired) install(s *manifestv1.Service) corev1.Container {
 // copier is the carrier in a service's own image. It has what it takes to give files away, and no more than the service itself.
 func (d *desired) copier(s *manifestv1.Service, volumes []string) corev1.Container {
 	folder := path.Join(carrierFolder, "bin")
-	group := int64(sharedGroup)
-	if s.Group != nil {
-		group = s.GetGroup()
-	}
 	c := corev1.Container{
 		Name: s.GetName(), Image: d.image(s), ImagePullPolicy: corev1.PullAlways, WorkingDir: "/",
 		Command:                  []string{path.Join(folder, "carrier")},
-		Args:                     []string{"fill", strconv.FormatInt(group, 10)},
-		Resources:                atLeast(s.GetResources(), carrierLeast()),
+		Args:                     []string{"fill", strconv.Itoa(sharedGroup)},
+		Resources:                carrierNeeds(s.GetResources()),
 		SecurityContext:          confined("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"),
 		VolumeMounts:             []corev1.VolumeMount{{Name: "carrier", MountPath: folder, ReadOnly: true}},
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
@@ -223,155 +290,28 @@ func confined(capabilities ...corev1.Capability) *corev1.SecurityContext {
 	}
 }
 
-// atLeast reserves what is more of each.
-func atLeast(a, b *manifestv1.Resources) corev1.ResourceRequirements {
+// carrierNeeds is what its service has, within what the carrier needs and what it can make use of.
+func carrierNeeds(of *manifestv1.Resources) corev1.ResourceRequirements {
+	least, most := carrierLeast(), carrierMost()
+	within := func(get func(*manifestv1.Resources) uint64) uint64 { return max(get(least), min(get(of), get(most))) }
 	return reserved(&manifestv1.Resources{
-		MilliCpu: max(a.GetMilliCpu(), b.GetMilliCpu()), MemoryBytes: max(a.GetMemoryBytes(), b.GetMemoryBytes()), EphemeralBytes: max(a.GetEphemeralBytes(), b.GetEphemeralBytes()),
+		MilliCpu:       within((*manifestv1.Resources).GetMilliCpu),
+		MemoryBytes:    within((*manifestv1.Resources).GetMemoryBytes),
+		EphemeralBytes: within((*manifestv1.Resources).GetEphemeralBytes),
 	})
 }
 
 // roomForCarrier widens a quota that is too small for services and one carrier: what is so small costs next to nothing.
 func (d *desired) roomForCarrier(hard corev1.ResourceList) {
-	var pods manifestv1.Resources
-	for _, s := range d.manifest.GetServices() {
-		pods.MilliCpu += s.GetResources().GetMilliCpu()
-		pods.MemoryBytes += s.GetResources().GetMemoryBytes()
-		pods.EphemeralBytes += s.GetResources().GetEphemeralBytes()
-	}
-	least := carrierLeast()
+	pods, _ := manifest.Rate(d.manifest)
+	all := pods.Add(manifest.Reserved(carrierLeast()))
 	for name, q := range map[corev1.ResourceName]*resource.Quantity{
-		"cpu":               resource.NewMilliQuantity(int64(pods.MilliCpu+least.MilliCpu), resource.DecimalSI),
-		"memory":            resource.NewQuantity(int64(pods.MemoryBytes+least.MemoryBytes), resource.BinarySI),
-		"ephemeral-storage": resource.NewQuantity(int64(pods.EphemeralBytes+least.EphemeralBytes), resource.BinarySI),
+		"cpu":               resource.NewMilliQuantity(all.MilliCPU, resource.DecimalSI),
+		"memory":            resource.NewQuantity(all.MemoryBytes, resource.BinarySI),
+		"ephemeral-storage": resource.NewQuantity(all.EphemeralBytes, resource.BinarySI),
 	} {
 		if have := hard["requests."+name]; have.Cmp(*q) < 0 {
 			hard["requests."+name], hard["limits."+name] = *q, *q
 		}
 	}
-}
-
-// awaiting are the volumes among claims that have yet to get their content.
-func awaiting(claims []corev1.PersistentVolumeClaim) map[string]bool {
-	all := map[string]bool{}
-	for _, c := range claims {
-		if c.Annotations[annotationContent] == contentAwaited {
-			all[c.Name] = true
-		}
-	}
-	return all
-}
-
-// expect adds the claims that are yet to be made to those that await their content.
-func (o *observed) expect(objects []client.Object) {
-	o.awaited = awaiting(o.claims)
-	for _, obj := range objects {
-		if c, ok := obj.(*corev1.PersistentVolumeClaim); ok && !slices.ContainsFunc(o.claims, func(have corev1.PersistentVolumeClaim) bool { return have.Name == c.Name }) {
-			o.awaited[c.Name] = true
-		}
-	}
-}
-
-// unfilled says which of the volumes that a pod would mount have yet to get their content.
-func (o *observed) unfilled(spec *corev1.PodSpec) lack {
-	var names []string
-	for _, name := range claimsOf(spec) {
-		if o.awaited[name] {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return lack{}
-	}
-	slices.Sort(names)
-	what := "it waits for what the image has for volume " + strings.Join(names, ", ")
-	i := slices.IndexFunc(o.fills, func(j batchv1.Job) bool {
-		return j.DeletionTimestamp.IsZero() && slices.Contains(claimsOf(&j.Spec.Template.Spec), names[0])
-	})
-	if i < 0 {
-		return lack{pending: []string{what}}
-	}
-	if why := o.fillBlocked(&o.fills[i]).String(); why != "" {
-		what += ": " + why
-	}
-	if _, failed := outcome(&o.fills[i]); failed {
-		return lack{failed: []string{what}}
-	}
-	return lack{pending: []string{what}}
-}
-
-func claimsOf(spec *corev1.PodSpec) []string {
-	var names []string
-	for _, v := range spec.Volumes {
-		if v.PersistentVolumeClaim != nil {
-			names = append(names, v.PersistentVolumeClaim.ClaimName)
-		}
-	}
-	return names
-}
-
-const remedyFill = "give the volume more room (x-apocryph: {size}), or keep what the image has out of it (volume: {nocopy: true})"
-
-// fillBlocked is what keeps a volume from getting its content.
-func (o *observed) fillBlocked(j *batchv1.Job) cause {
-	var newest *corev1.Pod
-	for i := range o.pods {
-		if p := &o.pods[i]; p.Labels[batchv1.JobNameLabel] == j.Name && (newest == nil || newest.CreationTimestamp.Before(&p.CreationTimestamp)) {
-			newest = p
-		}
-	}
-	if newest == nil {
-		return cause{}
-	}
-	for _, c := range slices.Concat(newest.Status.InitContainerStatuses, newest.Status.ContainerStatuses) {
-		if t := c.State.Terminated; t != nil && t.ExitCode == 0 || c.State.Waiting != nil && c.State.Waiting.Reason == "PodInitializing" {
-			continue
-		}
-		why := containerBlocked(c, 0, false)
-		if c.State.Terminated != nil {
-			why.remedy = remedyFill
-		}
-		if why.what != "" {
-			return why
-		}
-	}
-	newest = newest.DeepCopy()
-	newest.Status.ContainerStatuses = nil
-	return podBlocked(newest, nil, nil)
-}
-
-// settle remembers of the volumes that have their content that they do, so that they never get it again.
-func (r *Reconciler) settle(ctx context.Context, o *observed) error {
-	for i := range o.fills {
-		if done, _ := outcome(&o.fills[i]); !done {
-			continue
-		}
-		for _, name := range claimsOf(&o.fills[i].Spec.Template.Spec) {
-			k := slices.IndexFunc(o.claims, func(c corev1.PersistentVolumeClaim) bool { return c.Name == name })
-			if k < 0 || !o.awaited[name] {
-				continue
-			}
-			c := &o.claims[k]
-			patch := client.MergeFrom(c.DeepCopy())
-			c.Annotations[annotationContent] = contentThere
-			if err := r.client.Patch(ctx, c, patch, client.FieldOwner(fieldOwner)); err != nil {
-				return fmt.Errorf("noting that volume %s has its content: %w", name, err)
-			}
-			delete(o.awaited, name)
-		}
-	}
-	return nil
-}
-
-// letFill starts and stops the Jobs that bring content. One waits for what is on its way out: two must not write to one volume.
-func (r *Reconciler) letFill(ctx context.Context, o *observed, in intent) error {
-	leaving := slices.ContainsFunc(o.fills, func(j batchv1.Job) bool { return !j.DeletionTimestamp.IsZero() })
-	for i := range o.fills {
-		if suspended(&o.fills[i]) && (leaving || in.replicas == 0) {
-			continue
-		}
-		if err := r.refuse(ctx, &o.fills[i], r.suspend(ctx, &o.fills[i], in.replicas == 0), o); err != nil {
-			return err
-		}
-	}
-	return nil
 }

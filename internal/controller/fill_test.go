@@ -100,7 +100,7 @@ func TestAVolumeThatCanNotBeFilledIsSaid(t *testing.T) {
 	w.must(w.c.Create(t.Context(), pod))
 	pod.Status.Phase = corev1.PodFailed
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "db", State: corev1.ContainerState{
-		Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: "copying /data: the volume is full\n"},
+		Terminated: &corev1.ContainerStateTerminated{ExitCode: exitFull, Reason: "Error", Message: "copying /data: the volume is full\n"},
 	}}}
 	w.must(w.c.Status().Update(t.Context(), pod))
 	w.fill(batchv1.JobFailed)
@@ -164,6 +164,10 @@ func TestWhoFillsWhat(t *testing.T) {
 		edit(s.Mounts[0])
 		return s
 	}
+	grouped := func(s *manifestv1.Service) *manifestv1.Service {
+		s.Group = new(int64(70))
+		return s
+	}
 	after := func(s *manifestv1.Service, on string) *manifestv1.Service {
 		s.DependsOn = []*manifestv1.Dependency{{Service: on}}
 		return s
@@ -178,6 +182,9 @@ func TestWhoFillsWhat(t *testing.T) {
 			[]*manifestv1.Service{service("db", "data", "more")}, []string{"data", "more"}, []string{"db: fill 65532 data /data more /more"},
 		},
 		"only the new one of two": {[]*manifestv1.Service{service("db", "data", "more")}, []string{"more"}, []string{"db: fill 65532 more /more"}},
+		"for a service with a group of its own, which may be another tomorrow": {
+			[]*manifestv1.Service{grouped(service("db", "data"))}, []string{"data"}, []string{"db: fill 65532 data /data"},
+		},
 		"services apart": {
 			[]*manifestv1.Service{service("a", "one"), service("b", "two")}, []string{"one", "two"}, []string{"a: fill 65532 one /one", "b: fill 65532 two /two"},
 		},
@@ -204,7 +211,7 @@ func TestWhoFillsWhat(t *testing.T) {
 			for _, v := range c.awaited {
 				awaited[v] = true
 			}
-			jobs, err := d.fills(awaited)
+			jobs, err := d.fills(&observed{awaited: awaited})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +252,7 @@ func TestWhatFillsAVolumeMayDoNoMoreThanTheApp(t *testing.T) {
 	m := shop(service("db", "data"))
 	d := &desired{id: "theapp", manifest: m, cfg: newWorld(t).r.cfg}
 	d.cfg.UserNamespaces = true
-	jobs, err := d.fills(map[string]bool{"data": true})
+	jobs, err := d.fills(&observed{awaited: map[string]bool{"data": true}})
 	if err != nil || len(jobs) != 1 {
 		t.Fatal(jobs, err)
 	}

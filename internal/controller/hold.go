@@ -27,6 +27,7 @@ func ran(d *appsv1.Deployment) bool {
 // findHeld says of each service that is held what its new version waits for.
 func (o *observed) findHeld(objects []client.Object) map[string]string {
 	held := map[string]string{}
+	o.unfillable = map[string]bool{}
 	for _, want := range objects {
 		if d, ok := want.(*appsv1.Deployment); ok {
 			if why := o.hold(d); why != "" {
@@ -44,7 +45,9 @@ func (o *observed) hold(want *appsv1.Deployment) string {
 	if have == nil || !o.outdated[want.Name] {
 		return ""
 	}
-	w := o.waits(want.Annotations[annotationAfter], false).and(o.unfilled(&want.Spec.Template.Spec))
+	volumes := o.unfilled(&want.Spec.Template.Spec)
+	o.unfillable[want.Name] = len(volumes.failed) > 0
+	w := o.waits(want.Annotations[annotationAfter], false).and(volumes)
 	if replicas(have.Spec.Replicas) == 0 && (len(w.failed) == 0 || !ran(have)) {
 		return ""
 	}

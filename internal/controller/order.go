@@ -144,7 +144,7 @@ func (o *observed) wait(obj client.Object, held bool) bool {
 		l.failed = nil
 	}
 	service, volumes := obj.GetLabels()[v1alpha1.LabelService], o.unfilled(podSpec(obj))
-	o.unfillable[service] = len(volumes.failed) > 0
+	o.unfillable[service] = o.unfillable[service] || len(volumes.failed) > 0
 	why := l.and(volumes).String()
 	if why == "" && o.preceded(obj) {
 		why = "it waits for what ran before it to end"

@@ -120,7 +120,7 @@ func podsOf(t *testing.T, m *manifestv1.Manifest) (namespace *corev1.Namespace, 
 	for _, v := range m.GetVolumes() {
 		awaited[v.GetName()] = true
 	}
-	fills, err := (&desired{id: app.Name, manifest: m, cfg: cfg}).fills(awaited)
+	fills, err := (&desired{id: app.Name, manifest: m, cfg: cfg}).fills(&observed{awaited: awaited})
 	if err != nil {
 		t.Fatal(err)
 	}

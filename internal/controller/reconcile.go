@@ -110,7 +110,13 @@ func (r *Reconciler) work(ctx context.Context, app *v1alpha1.App, in intent, o *
 		return in, err
 	}
 	// What there was before decides whether an update is under way; before the namespace exists there is nothing, and no right to look.
-	if err := r.observe(ctx, o, app.Name); err != nil && !apierrors.IsForbidden(err) {
+	if err := r.observe(ctx, o, app.Name); apierrors.IsForbidden(err) {
+		ns, err := r.namespace(ctx, app.Name)
+		if err != nil {
+			return in, err
+		}
+		o.unread = ns != nil
+	} else if err != nil {
 		return in, err
 	}
 	if in.build {

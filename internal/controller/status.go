@@ -35,6 +35,8 @@ type observed struct {
 	// claims are all there are, kept those of volumes that left the manifest, and awaited by name those that have yet to get their content.
 	claims, kept []corev1.PersistentVolumeClaim
 	awaited      map[string]bool
+	// unread says that there is a namespace, but no right yet to look into it.
+	unread bool
 	// unfillable are services with a volume that could not get its content.
 	unfillable map[string]bool
 	// refused is why the API server took something not, in its words, by service; "" stands for the app as a whole.

@@ -30,8 +30,8 @@ const annotationRevision = "apocryph.network/revision"
 const (
 	defaultGraceSeconds = 10
 	provingSeconds      = 5
-	// sharedGroup owns volumes for which no image has an owner and no manifest a group: every process of a pod that mounts one is in it,
-	// whatever user its image runs as.
+	// sharedGroup owns volumes for which no image has an owner: every process of a pod that mounts one is in it, whatever user and group it
+	// runs as now or after the next order.
 	sharedGroup = 65532
 )
 
