@@ -22,12 +22,10 @@ import (
 	"github.com/apocryph/apocryph/internal/metered"
 )
 
-// modelLives is how many lives of an app the model is compared over; APOCRYPH_METER_LIVES says otherwise, APOCRYPH_METER_SEED where to begin.
-const modelLives = 5000
-
 // The meter is compared with a model that counts seconds one by one from what truly happened, over random lives of an app: pods that prepare, crash,
 // are evicted, removed and collected, machines that are cut off, sleep and are lost, clocks that jump; meters that look seldom, see the same
-// twice, are away, die before and after each write and get in each other's way. A failure names the life's seed.
+// twice, are away, die before and after each write and get in each other's way. A failure names the life's seed. APOCRYPH_METER_LIVES says over how many,
+// APOCRYPH_METER_SEED where to begin.
 func TestTheModelAgrees(t *testing.T) {
 	lives, seed := setting(t, "APOCRYPH_METER_LIVES", modelLives), setting(t, "APOCRYPH_METER_SEED", 0)
 	if testing.Short() {
