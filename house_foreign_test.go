@@ -36,9 +36,8 @@ var decoders = map[string][]string{
 
 // notForeign are the packages that call one of them and need no fuzz target, each with its reason.
 var notForeign = map[string]string{
-	"internal/controller": "reads what the keeper has verified, by manifest.Decode alone",
-	"internal/doctor":     "reads what the provider's own services answer",
-	"cmd/apocryphd":       "reads what its operator typed",
+	"internal/doctor": "reads what the provider's own services answer",
+	"cmd/apocryphd":   "reads what its operator typed",
 }
 
 // Whoever reads foreign bytes has a fuzz target.
