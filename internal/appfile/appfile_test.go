@@ -238,6 +238,7 @@ func TestProblems(t *testing.T) {
 		"two replicas of what answers http":          {service("ports: ['80']\n    deploy: {replicas: 2}"), "compose.yaml:5:14: services.web.deploy.replicas: not supported: several replicas of the service that answers http"},
 		"more replicas than services":                {service("scale: 33"), "compose.yaml:1:1: services: 33 services and replicas, at most 32"},
 		"replicas with a volume that has no name":    {service("scale: 2\n    volumes: [/data]"), "compose.yaml:5:15: services.web.volumes.0: each replica would need a volume of its own"},
+		"a replica that is called as an alias":       {"services: {web: {image: a, scale: 2}, db: {image: b, networks: {default: {aliases: [web-2]}}}}", "compose.yaml:1:28: services.web.scale: web-2, which a replica would be called, is another service's name"},
 		"a replica that is called as another":        {"services: {web: {image: a, scale: 2}, web-2: {image: b}}", "compose.yaml:1:28: services.web.scale: web-2, which a replica would be called, is another service's name"},
 		"no replica":                                 {service("scale: 0"), "compose.yaml:4:5: services.web.scale: not supported: a service of 0 replicas"},
 		"extends of a file that is not there":        {service("extends: {file: /etc/passwd, service: x}"), "compose.yaml:4:5: services.web.extends: /etc/passwd can't be read: file does not exist"},
@@ -374,7 +375,11 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		m, err := file.Manifest(t.Context(), pins())
+		unseen := pins()
+		unseen.Resolve = func(context.Context, string) (appfile.Image, error) {
+			return appfile.Image{Digest: "sha256:" + strings.Repeat("0", 64), Entrypoint: []string{"a"}, Cmd: []string{"b"}, Unseen: true}, nil
+		}
+		m, err := file.Manifest(t.Context(), unseen)
 		if err != nil {
 			t.Fatalf("an accepted file makes no manifest: %v", err)
 		}

@@ -58,13 +58,19 @@ func (c *serviceCheck) checkCopies() {
 			case !manifest.LooksLikeLabel(name):
 				c.problem(fmt.Sprintf("%s, which a replica would be called, is too long for a host name", name), "give the service a shorter name", at...)
 				return
-			case c.f.isService(name):
+			case c.f.isService(name), c.f.isAlias(name):
 				c.problem(fmt.Sprintf("%s, which a replica would be called, is another service's name", name), "give one of the two another name", at...)
 				return
 			}
 		}
 		c.note(fmt.Sprintf("they are the services %s, each with what %s has; all answer to %s, in turn", listText(names), c.name, c.f.label(c.name)), at...)
 	}
+}
+
+func (f *File) isAlias(name string) bool {
+	return slices.ContainsFunc(f.serviceNames(), func(service string) bool {
+		return slices.ContainsFunc(f.aliases(service), func(a alias) bool { return a.name == name })
+	})
 }
 
 // countCopies is how many services the manifest will have.
