@@ -5,6 +5,7 @@ package e2e
 import (
 	"archive/tar"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -27,6 +28,7 @@ func stockedLayout(t *testing.T) string {
 	return bed.Layout(t, map[string]v1.Image{stocked: bed.Image(t, more)})
 }
 
+// volumesFile is the app, KEEP its volume that leaves it.
 const volumesFile = `
 services:
   web:
@@ -36,11 +38,11 @@ services:
     ports: ["8080"]
     volumes:
       - data:/data
-      - empty:/empty
+      - KEEP:/empty
       - {type: volume, source: uncopied, target: /data/deep, volume: {nocopy: true}}
 volumes:
   data: {x-apocryph: {size: 16MiB}}
-  empty: {x-apocryph: {size: 16MiB}}
+  KEEP: {x-apocryph: {size: 16MiB}}
   uncopied: {x-apocryph: {size: 16MiB}}
 `
 
@@ -67,7 +69,7 @@ func TestVolumes(t *testing.T) {
 	d := bed.Connect(t)
 	p := d.NewPerson(t, true, stockedLayout(t))
 	var app bed.Deployed
-	p.MustJSON(&app, "deploy", p.Write("compose.yaml", volumesFile), "--name", "volumes", "--for", "1h", "--yes")
+	p.MustJSON(&app, "deploy", p.Write("compose.yaml", strings.ReplaceAll(volumesFile, "KEEP", "first")), "--name", "volumes", "--for", "1h", "--yes")
 	defer p.Run("stop", "volumes", "--yes")
 	a := volumesApp{d, app}
 
@@ -82,6 +84,36 @@ func TestVolumes(t *testing.T) {
 			if got := a.ask(t, path); got != want {
 				t.Errorf("%s is %q, want %q", path, got, want)
 			}
+		}
+	})
+
+	t.Run("are kept when they leave the file, until they are removed", func(t *testing.T) {
+		p.Must("deploy", p.Write("compose.yaml", strings.ReplaceAll(volumesFile, "KEEP", "second")), "--name", "volumes", "--yes")
+		var volumes []struct {
+			Name string `json:"name"`
+			Kept bool   `json:"kept"`
+		}
+		kept := func() (names []string) {
+			p.MustJSON(&volumes, "volume", "ls", "volumes")
+			for _, v := range volumes {
+				if v.Kept {
+					names = append(names, v.Name)
+				}
+			}
+			return names
+		}
+		if got := kept(); len(got) != 1 || got[0] != "first" || len(volumes) != 4 {
+			t.Fatalf("kept are %v of %v, want the first of four", got, volumes)
+		}
+		if r := p.Run("volume", "rm", "volumes", "data", "--yes"); r.Code == 0 || !strings.Contains(r.Stderr, "in use") {
+			t.Errorf("a volume in use goes: %v", r)
+		}
+		p.Must("volume", "rm", "volumes", "first", "--yes")
+		if got := kept(); len(got) != 0 || len(volumes) != 3 {
+			t.Errorf("afterwards %v of %v are kept", got, volumes)
+		}
+		if got := a.ask(t, "/whose?path=/data/deep"); got != "0:65532 2775" {
+			t.Errorf("the app answers %q", got)
 		}
 	})
 }

@@ -154,7 +154,7 @@ type AppStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// The controller writes the fields from here to Services.
+	// The controller writes the fields from here to Volumes.
 
 	// ObservedGeneration is the generation that the controller last acted on.
 	// +optional
@@ -179,6 +179,11 @@ type AppStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Services []ServiceStatus `json:"services,omitempty"`
+	// Volumes sorted by name, those that left the manifest and are kept among them.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Volumes []VolumeStatus `json:"volumes,omitempty"`
 
 	// Funds is what the invoicer last saw on chain.
 	// +optional
@@ -197,6 +202,17 @@ type ServiceStatus struct {
 	// Blocked says what keeps it from being ready, for people.
 	// +optional
 	Blocked string `json:"blocked,omitempty"`
+}
+
+// VolumeStatus is one volume that there is.
+type VolumeStatus struct {
+	Name string `json:"name"`
+	// SizeBytes is what was ordered.
+	SizeBytes int64 `json:"sizeBytes"`
+	// Services mount it; none of a volume that left the manifest.
+	// +optional
+	// +listType=set
+	Services []string `json:"services,omitempty"`
 }
 
 // Funds is the state of the app's channel as the invoicer last saw it. Amounts are decimal base units.

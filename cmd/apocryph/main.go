@@ -40,6 +40,7 @@ type cli struct {
 	Restart  restartCmd  `cmd:"" help:"Start an app's services anew."`
 	Rollback rollbackCmd `cmd:"" help:"Go back to the version of an app before this one."`
 	Stop     stopCmd     `cmd:"" help:"End an app, settle, and get the rest of the deposit back."`
+	Volume   volumeCmd   `cmd:"" help:"Look after an app's volumes."`
 	Channel  channelCmd  `cmd:"" help:"Look after the channel that pays for an app."`
 	Wallet   walletCmd   `cmd:"" help:"Make or show the wallet that pays."`
 	Version  versionCmd  `cmd:"" help:"Show the version of this program."`

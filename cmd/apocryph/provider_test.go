@@ -10,6 +10,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,7 +60,9 @@ type fakeProvider struct {
 type fakeApp struct {
 	manifest *manifestv1.Manifest
 	channel  channel.Terms
-	ended    bool
+	// kept are volumes that left the manifest.
+	kept  []*providerv1.VolumeStatus
+	ended bool
 	// release is signed when the app was stopped and nobody submits it.
 	release *providerv1.Release
 }
@@ -232,8 +235,31 @@ func (f *fakeProvider) Apply(ctx context.Context, r *providerv1.ApplyRequest) (*
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.apps[st.App] = &fakeApp{manifest: r.Manifest, channel: terms}
+	next := &fakeApp{manifest: r.Manifest, channel: terms}
+	if old := f.apps[st.App]; old != nil {
+		next.keep(old)
+	}
+	f.apps[st.App] = next
 	return &providerv1.ApplyResponse{}, nil
+}
+
+// volumes are those of the manifest, and those that are kept.
+func (a *fakeApp) volumes() []*providerv1.VolumeStatus {
+	all := slices.Clone(a.kept)
+	for _, v := range a.manifest.Volumes {
+		all = append(all, &providerv1.VolumeStatus{Name: v.Name, SizeBytes: v.SizeBytes, Services: []string{"web"}})
+	}
+	return all
+}
+
+// keep takes over what is neither of this version nor removed.
+func (a *fakeApp) keep(old *fakeApp) {
+	for _, v := range old.volumes() {
+		named := slices.ContainsFunc(a.manifest.Volumes, func(o *manifestv1.Volume) bool { return o.Name == v.Name })
+		if !named && !slices.Contains(a.manifest.RemovedVolumes, v.Name) {
+			a.kept = append(a.kept, &providerv1.VolumeStatus{Name: v.Name, SizeBytes: v.SizeBytes})
+		}
+	}
 }
 
 func (f *fakeProvider) app(id []byte) (*fakeApp, error) {
@@ -257,6 +283,7 @@ func (f *fakeProvider) status(id []byte) (*providerv1.AppStatus, error) {
 	st := &providerv1.AppStatus{
 		App: id, Name: a.manifest.Name, Phase: providerv1.Phase_PHASE_READY, Url: "http://" + a.manifest.Name + ".apps.example", ManifestHash: hash[:],
 		Services:   []*providerv1.ServiceStatus{{Name: "web", Ready: 1, Wanted: 1}},
+		Volumes:    a.volumes(),
 		Conditions: []*providerv1.Condition{{Type: "Ready", Status: "True", Reason: "Running"}, {Type: "Verified", Status: "True", Reason: "Verified"}},
 	}
 	f.mu.Lock()

@@ -103,7 +103,13 @@ func (w *world) asObject() []attempt {
 		"a machine of its choice":          func(s *corev1.PodSpec) { s.NodeName = "devnet" },
 		"another app's image":              container(func(c *corev1.Container) { c.Image = strings.Replace(c.Image, w.attacker.App, w.victim.App, 1) }),
 		"an image from a hostile registry": container(func(c *corev1.Container) { c.Image = "127.0.0.1:5000/evil@sha256:" + strings.Repeat("ab", 32) }),
-		"an image that can change":         container(func(c *corev1.Container) { c.Image, _, _ = strings.Cut(c.Image, "@") }),
+		"the provider's own image": container(func(c *corev1.Container) {
+			c.Image, c.Command = w.providerImage(), []string{"/usr/local/bin/apocryphd", "version"}
+		}),
+		"the provider's carrier as a service": container(func(c *corev1.Container) {
+			c.Image, c.Command = w.providerImage(), []string{"/usr/local/bin/carrier"}
+		}),
+		"an image that can change": container(func(c *corev1.Container) { c.Image, _, _ = strings.Cut(c.Image, "@") }),
 	} {
 		try := func(namespace string) func(context.Context) error {
 			return func(ctx context.Context) error { return w.orderDeployment(ctx, namespace, edit) }
@@ -117,6 +123,15 @@ func (w *world) asObject() []attempt {
 		})
 	}
 	return append(all, w.otherObjects()...)
+}
+
+// providerImage is what the provider's services run.
+func (w *world) providerImage() string {
+	var d appsv1.Deployment
+	if err := w.Kube.Get(context.Background(), client.ObjectKey{Namespace: bed.SystemNamespace, Name: "controller"}, &d); err != nil {
+		return "unknown: " + err.Error()
+	}
+	return d.Spec.Template.Spec.Containers[0].Image
 }
 
 const runtimeClass = "attacks"

@@ -46,6 +46,15 @@ A directory that is mounted, and is missing or empty, becomes a volume: on your 
 needs :ro, unless it is mounted below /etc or at a path that ends in .d and has nothing but configuration by its files' names. Then its files are
 sent; else it is refused.
 
+## What volumes begin with
+
+A new volume begins with what the image has where it is mounted, owners and modes included, unless the mount says volume: {nocopy: true}. Of
+services that share one, the first to start whose image has something there provides it. Where no image has anything, every service that mounts
+the volume may write to it, whatever user it runs as.
+
+A volume grows when its size does, and never shrinks. One that leaves the app file is kept, and paid for: `+"`apocryph volume ls`"+` shows it, and
+`+"`apocryph volume rm`"+` deletes it.
+
 ## Which service answers http
 
 The only published TCP port answers http at the app's URL. Ports that never speak http (22, 5432, 6379 and such) do not count, nor does 443 beside 80

@@ -64,6 +64,9 @@ func (r *Reconciler) build(ctx context.Context, app *v1alpha1.App, m *manifestv1
 	if err := r.buildFills(ctx, app, m, o); err != nil {
 		return err
 	}
+	if err := r.removeVolumes(ctx, m, o); err != nil {
+		return err
+	}
 	return r.prune(ctx, app.Name, o.jobs, func(obj client.Object) bool {
 		return wanted[fmt.Sprintf("%T %s", obj, obj.GetName())] || o.mounts(obj) || o.outlives(m, obj)
 	})
@@ -144,6 +147,25 @@ func (r *Reconciler) buildFills(ctx context.Context, app *v1alpha1.App, m *manif
 		}
 	}
 	return r.removeJobs(ctx, o.fills, func(j *batchv1.Job) bool { return wanted[j.Name] && !o.mayPass(j, r.now()) })
+}
+
+// removeVolumes deletes what the publisher has signed away: kept volumes that the manifest names as removed. An old version that is held may still
+// mount one.
+func (r *Reconciler) removeVolumes(ctx context.Context, m *manifestv1.Manifest, o *observed) error {
+	for i := range o.kept {
+		c := &o.kept[i]
+		mounted := slices.ContainsFunc(o.deployments, func(d appsv1.Deployment) bool {
+			return o.held[d.Name] != "" && slices.Contains(claimsOf(&d.Spec.Template.Spec), c.Name)
+		})
+		if mounted || !slices.Contains(m.GetRemovedVolumes(), c.Name) || !c.DeletionTimestamp.IsZero() {
+			continue
+		}
+		r.log.InfoContext(ctx, "volume removed by its publisher", "namespace", c.Namespace, "volume", c.Name)
+		if err := r.remove(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // findKept notes the claims of volumes that left the manifest.

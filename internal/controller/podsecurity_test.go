@@ -190,6 +190,7 @@ func anyManifest(d *dice) *manifestv1.Manifest {
 		m.Http = &manifestv1.Http{Service: names[0], Port: 80, Host: pick(d, "", "shop")}
 		m.Services[0].Ports = []*manifestv1.Port{{Number: 80, Protocol: "tcp"}}
 	}
+	m.RemovedVolumes = some(d, 2, "old", "older")
 	return m
 }
 

@@ -118,6 +118,7 @@ func report(app *v1alpha1.App, m *manifestv1.Manifest, in intent, o *observed, c
 			s.Selector = v1alpha1.LabelApp + "=" + app.Name + "," + v1alpha1.LabelService + "=" + svc.GetName()
 		}
 	}
+	s.Volumes = volumes(m, o.claims)
 	r := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: in.reason, Message: in.message}
 	s.Phase = phase(in, serving, made(app))
 	switch {
@@ -136,6 +137,22 @@ func report(app *v1alpha1.App, m *manifestv1.Manifest, in intent, o *observed, c
 	}
 	s.Conditions = conditions(app, now, r, stopped)
 	return s
+}
+
+// volumes are those that there are. What the manifest does not name is kept, and mounted by nobody.
+func volumes(m *manifestv1.Manifest, claims []corev1.PersistentVolumeClaim) []v1alpha1.VolumeStatus {
+	var all []v1alpha1.VolumeStatus
+	for i := range claims {
+		v := v1alpha1.VolumeStatus{Name: claims[i].Name, SizeBytes: claims[i].Spec.Resources.Requests.Storage().Value()}
+		for _, s := range m.GetServices() {
+			if slices.ContainsFunc(s.GetMounts(), func(mount *manifestv1.Mount) bool { return mount.GetVolume() == v.Name }) {
+				v.Services = append(v.Services, s.GetName())
+			}
+		}
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b v1alpha1.VolumeStatus) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // phase is Ready while every service answers, also during an update or when the newest order was refused.

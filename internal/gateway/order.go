@@ -17,6 +17,7 @@ import (
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/fault"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/manifest"
@@ -209,11 +210,26 @@ func (g *Gateway) checkTerms(_ context.Context, o *order) error {
 	return nil
 }
 
-// checkCap: all that the workload can cost can be claimed.
+// withKept is a manifest with the volumes of earlier versions that stay beside its own.
+func withKept(m *manifestv1.Manifest, present *v1alpha1.App) *manifestv1.Manifest {
+	if present == nil {
+		return m
+	}
+	all := &manifestv1.Manifest{Services: m.GetServices(), Volumes: slices.Clone(m.GetVolumes())}
+	for _, v := range present.Status.Volumes {
+		named := slices.ContainsFunc(m.GetVolumes(), func(o *manifestv1.Volume) bool { return o.GetName() == v.Name })
+		if !named && !slices.Contains(m.GetRemovedVolumes(), v.Name) {
+			all.Volumes = append(all.Volumes, &manifestv1.Volume{Name: v.Name, SizeBytes: uint64(max(v.SizeBytes, 0))})
+		}
+	}
+	return all
+}
+
+// checkCap: all that the workload can cost can be claimed, what is kept of earlier versions included.
 func (g *Gateway) checkCap(_ context.Context, o *order) error {
-	if least := quote.Cap(o.tariff, o.req.Manifest); o.terms.Cap.Cmp(least) < 0 {
+	if least := quote.Cap(o.tariff, withKept(o.req.Manifest, o.present)); o.terms.Cap.Cmp(least) < 0 {
 		err := refuse(providerv1.Reason_REASON_CAP_EXCEEDED, "the manifest needs a cap of %s per second, the channel has %s", least, o.terms.Cap)
-		return fault.Hint(err, "ask for a quote for this manifest, or make the app smaller")
+		return fault.Hint(err, "ask for a quote for this manifest, make the app smaller, or remove volumes that are only kept: apocryph volume ls")
 	}
 	return nil
 }

@@ -444,3 +444,21 @@ func TestStatusOfAnOlderOrderIsNotPassedOff(t *testing.T) {
 		t.Errorf("got %v", s)
 	}
 }
+
+// What is kept of earlier versions costs, too, unless this one deletes it.
+func TestTheCapCoversWhatIsKept(t *testing.T) {
+	present := &v1alpha1.App{Status: v1alpha1.AppStatus{Volumes: []v1alpha1.VolumeStatus{
+		{Name: "data", SizeBytes: 1 << 30, Services: []string{"db"}}, {Name: "gone", SizeBytes: 2 << 30}, {Name: "old", SizeBytes: 4 << 30},
+	}}}
+	m := &manifestv1.Manifest{Volumes: []*manifestv1.Volume{{Name: "data", SizeBytes: 8 << 30}}, RemovedVolumes: []string{"gone"}}
+	_, volumes := manifest.Rate(withKept(m, present))
+	if want := int64(12 << 30); volumes.StorageBytes != want {
+		t.Errorf("%d bytes of volumes, want %d", volumes.StorageBytes, want)
+	}
+	if len(m.Volumes) != 1 {
+		t.Error("the order itself is another now")
+	}
+	if withKept(m, nil) != m {
+		t.Error("a first order has something kept")
+	}
+}

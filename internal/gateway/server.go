@@ -158,6 +158,9 @@ func statusOf(app *v1alpha1.App) *providerv1.AppStatus {
 	if h, err := channel.ParseID("0x" + app.Spec.ManifestHash); err == nil {
 		s.ManifestHash = h[:]
 	}
+	for _, v := range app.Status.Volumes {
+		s.Volumes = append(s.Volumes, &providerv1.VolumeStatus{Name: v.Name, SizeBytes: uint64(max(v.SizeBytes, 0)), Services: v.Services})
+	}
 	for _, c := range app.Status.Conditions {
 		s.Conditions = append(s.Conditions, conditionOf(app, c))
 	}

@@ -38,6 +38,7 @@ func TestBounds(t *testing.T) {
 				m.Volumes = append(m.Volumes, &manifestv1.Volume{Name: fmt.Sprintf("x%03d", i), SizeBytes: 1 << 30})
 			}
 		}},
+		"volumes to delete": {manifest.MaxRemovedVolumes, func(m *manifestv1.Manifest, n int) { m.RemovedVolumes = names(n) }},
 		"networks": {manifest.MaxNetworks, func(m *manifestv1.Manifest, n int) {
 			for i := len(m.Networks); i < n; i++ {
 				m.Networks = append(m.Networks, &manifestv1.Network{Name: fmt.Sprintf("x%03d", i)})

@@ -58,6 +58,10 @@ func TestValidateRefuses(t *testing.T) {
 	cases := map[string]func(m *manifestv1.Manifest){
 		"a name that is no DNS label":        func(m *manifestv1.Manifest) { m.Name = "My Shop" },
 		"no services":                        func(m *manifestv1.Manifest) { m.Services = nil },
+		"a volume ordered and deleted":       func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{m.Volumes[0].Name} },
+		"a volume deleted twice":             func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"old", "old"} },
+		"deleted volumes out of order":       func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"old", "new"} },
+		"a deleted volume that is no name":   func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"../x"} },
 		"an image without a digest":          func(m *manifestv1.Manifest) { web(m).Digest = "latest" },
 		"a digest in capitals":               func(m *manifestv1.Manifest) { web(m).Digest = "sha256:" + strings.Repeat("B", 64) },
 		"services out of order":              func(m *manifestv1.Manifest) { m.Services[0], m.Services[1] = m.Services[1], m.Services[0] },

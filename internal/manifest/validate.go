@@ -20,6 +20,7 @@ import (
 const (
 	MaxServices       = 32
 	MaxVolumes        = 32
+	MaxRemovedVolumes = 64
 	MaxMilliCPU       = 1 << 20
 	MaxBytes          = 1 << 50
 	MinMemoryBytes    = 4 << 20
@@ -53,7 +54,7 @@ func Validate(m *manifestv1.Manifest) error {
 		return fmt.Errorf("empty: %w", ErrInvalid)
 	}
 	for _, check := range []func(*manifestv1.Manifest) error{
-		checkKnown, checkName, checkVolumes, checkNetworks, checkFiles, checkServices, checkAliases, checkOrder, checkHTTP,
+		checkKnown, checkName, checkVolumes, checkRemoved, checkNetworks, checkFiles, checkServices, checkAliases, checkOrder, checkHTTP,
 	} {
 		if err := check(m); err != nil {
 			return err
@@ -119,6 +120,27 @@ func hasUnknown(m protoreflect.Message) bool {
 func checkName(m *manifestv1.Manifest) error {
 	if !LooksLikeLabel(m.Name) {
 		return invalid("name %q is not a DNS label", m.Name)
+	}
+	return nil
+}
+
+// checkRemoved: what is deleted is named once, and is not mounted.
+func checkRemoved(m *manifestv1.Manifest) error {
+	if len(m.RemovedVolumes) > MaxRemovedVolumes {
+		return invalid("%d volumes to delete, at most %d", len(m.RemovedVolumes), MaxRemovedVolumes)
+	}
+	for i, name := range m.RemovedVolumes {
+		if !LooksLikeLabel(name) {
+			return invalid("volume name %q is not a DNS label", name)
+		}
+		if i > 0 && m.RemovedVolumes[i-1] >= name {
+			return invalid("volumes to delete are not sorted or not unique")
+		}
+		for _, v := range m.Volumes {
+			if v.GetName() == name {
+				return invalid("volume %s is both ordered and to be deleted", name)
+			}
+		}
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ func (p *Publisher) Restart(ctx context.Context, app string, services []string, 
 		if err != nil {
 			return nil, err
 		}
+		m.RemovedVolumes = nil
 		missing := slices.Clone(services)
 		for _, s := range m.Services {
 			if len(services) == 0 || slices.Contains(services, s.Name) {
@@ -76,6 +77,7 @@ func before(a *App) (*manifestv1.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.RemovedVolumes = nil // what was removed then is not what has come by that name since
 	return m, keepRevisions(a, m)
 }
 

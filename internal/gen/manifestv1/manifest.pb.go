@@ -149,9 +149,12 @@ type Manifest struct {
 	// Sorted by name.
 	Networks []*Network `protobuf:"bytes,5,rep,name=networks,proto3" json:"networks,omitempty"`
 	// Small files that services mount. Sorted by name.
-	Files         []*File `protobuf:"bytes,6,rep,name=files,proto3" json:"files,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Files []*File `protobuf:"bytes,6,rep,name=files,proto3" json:"files,omitempty"`
+	// Volumes of earlier versions that are deleted with all that is in them, if they are still there; all others are kept. Sorted, none of them
+	// in volumes.
+	RemovedVolumes []string `protobuf:"bytes,7,rep,name=removed_volumes,json=removedVolumes,proto3" json:"removed_volumes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Manifest) Reset() {
@@ -222,6 +225,13 @@ func (x *Manifest) GetNetworks() []*Network {
 func (x *Manifest) GetFiles() []*File {
 	if x != nil {
 		return x.Files
+	}
+	return nil
+}
+
+func (x *Manifest) GetRemovedVolumes() []string {
+	if x != nil {
+		return x.RemovedVolumes
 	}
 	return nil
 }
@@ -1383,14 +1393,15 @@ var File_apocryph_manifest_v1_manifest_proto protoreflect.FileDescriptor
 
 const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\n" +
-	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\xae\x02\n" +
+	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\xd7\x02\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\bservices\x18\x02 \x03(\v2\x1d.apocryph.manifest.v1.ServiceR\bservices\x126\n" +
 	"\avolumes\x18\x03 \x03(\v2\x1c.apocryph.manifest.v1.VolumeR\avolumes\x12.\n" +
 	"\x04http\x18\x04 \x01(\v2\x1a.apocryph.manifest.v1.HttpR\x04http\x129\n" +
 	"\bnetworks\x18\x05 \x03(\v2\x1d.apocryph.manifest.v1.NetworkR\bnetworks\x120\n" +
-	"\x05files\x18\x06 \x03(\v2\x1a.apocryph.manifest.v1.FileR\x05files\"\x8a\t\n" +
+	"\x05files\x18\x06 \x03(\v2\x1a.apocryph.manifest.v1.FileR\x05files\x12'\n" +
+	"\x0fremoved_volumes\x18\a \x03(\tR\x0eremovedVolumes\"\x8a\t\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05image\x18\x02 \x01(\tR\x05image\x12\x16\n" +

@@ -1618,7 +1618,9 @@ type AppStatus struct {
 	Channel      []byte                 `protobuf:"bytes,8,opt,name=channel,proto3" json:"channel,omitempty"`
 	CreatedAt    uint64                 `protobuf:"varint,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Why the app ended; empty before.
-	EndReason     string `protobuf:"bytes,10,opt,name=end_reason,json=endReason,proto3" json:"end_reason,omitempty"`
+	EndReason string `protobuf:"bytes,10,opt,name=end_reason,json=endReason,proto3" json:"end_reason,omitempty"`
+	// Sorted by name; those that left the manifest among them.
+	Volumes       []*VolumeStatus `protobuf:"bytes,11,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1723,6 +1725,74 @@ func (x *AppStatus) GetEndReason() string {
 	return ""
 }
 
+func (x *AppStatus) GetVolumes() []*VolumeStatus {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+type VolumeStatus struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	SizeBytes uint64                 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// The services that mount it, sorted; none if the manifest does not name it any more and it is only kept.
+	Services      []string `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VolumeStatus) Reset() {
+	*x = VolumeStatus{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeStatus) ProtoMessage() {}
+
+func (x *VolumeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeStatus.ProtoReflect.Descriptor instead.
+func (*VolumeStatus) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *VolumeStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VolumeStatus) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *VolumeStatus) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Type  string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
@@ -1737,7 +1807,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1819,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1832,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{24}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Condition) GetType() string {
@@ -1814,7 +1884,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1896,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1909,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{25}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -1973,7 +2043,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\vStopRequest\x12@\n" +
 	"\tstatement\x18\x01 \x01(\v2\".apocryph.order.v1.SignedStatementR\tstatement\"G\n" +
 	"\fStopResponse\x127\n" +
-	"\x06status\x18\x01 \x01(\v2\x1f.apocryph.provider.v1.AppStatusR\x06status\"\xf5\x02\n" +
+	"\x06status\x18\x01 \x01(\v2\x1f.apocryph.provider.v1.AppStatusR\x06status\"\xb3\x03\n" +
 	"\tAppStatus\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
@@ -1989,7 +2059,13 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"created_at\x18\t \x01(\x04R\tcreatedAt\x12\x1d\n" +
 	"\n" +
 	"end_reason\x18\n" +
-	" \x01(\tR\tendReason\"\x88\x01\n" +
+	" \x01(\tR\tendReason\x12<\n" +
+	"\avolumes\x18\v \x03(\v2\".apocryph.provider.v1.VolumeStatusR\avolumes\"]\n" +
+	"\fVolumeStatus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x1a\n" +
+	"\bservices\x18\x03 \x03(\tR\bservices\"\x88\x01\n" +
 	"\tCondition\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
@@ -2070,7 +2146,7 @@ func file_apocryph_provider_v1_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_provider_v1_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(Reason)(0),                     // 0: apocryph.provider.v1.Reason
 	(Phase)(0),                      // 1: apocryph.provider.v1.Phase
@@ -2098,61 +2174,63 @@ var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(*StopRequest)(nil),             // 23: apocryph.provider.v1.StopRequest
 	(*StopResponse)(nil),            // 24: apocryph.provider.v1.StopResponse
 	(*AppStatus)(nil),               // 25: apocryph.provider.v1.AppStatus
-	(*Condition)(nil),               // 26: apocryph.provider.v1.Condition
-	(*ServiceStatus)(nil),           // 27: apocryph.provider.v1.ServiceStatus
-	(*manifestv1.Manifest)(nil),     // 28: apocryph.manifest.v1.Manifest
-	(*orderv1.SignedQuote)(nil),     // 29: apocryph.order.v1.SignedQuote
-	(*orderv1.SignedStatement)(nil), // 30: apocryph.order.v1.SignedStatement
-	(*orderv1.Terms)(nil),           // 31: apocryph.order.v1.Terms
-	(*orderv1.Tariff)(nil),          // 32: apocryph.order.v1.Tariff
-	(*orderv1.SignedAccount)(nil),   // 33: apocryph.order.v1.SignedAccount
+	(*VolumeStatus)(nil),            // 26: apocryph.provider.v1.VolumeStatus
+	(*Condition)(nil),               // 27: apocryph.provider.v1.Condition
+	(*ServiceStatus)(nil),           // 28: apocryph.provider.v1.ServiceStatus
+	(*manifestv1.Manifest)(nil),     // 29: apocryph.manifest.v1.Manifest
+	(*orderv1.SignedQuote)(nil),     // 30: apocryph.order.v1.SignedQuote
+	(*orderv1.SignedStatement)(nil), // 31: apocryph.order.v1.SignedStatement
+	(*orderv1.Terms)(nil),           // 32: apocryph.order.v1.Terms
+	(*orderv1.Tariff)(nil),          // 33: apocryph.order.v1.Tariff
+	(*orderv1.SignedAccount)(nil),   // 34: apocryph.order.v1.SignedAccount
 }
 var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	0,  // 0: apocryph.provider.v1.ErrorInfo.reason:type_name -> apocryph.provider.v1.Reason
-	28, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	29, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
-	28, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	30, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	31, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
-	29, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
+	29, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	30, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
+	29, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	31, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	32, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
+	30, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
 	25, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
 	25, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
 	25, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
 	25, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
 	19, // 11: apocryph.provider.v1.EventsResponse.event:type_name -> apocryph.provider.v1.Event
-	32, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
+	33, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
 	22, // 13: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
-	33, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
-	30, // 15: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	34, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
+	31, // 15: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
 	25, // 16: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
 	1,  // 17: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
-	26, // 18: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
-	27, // 19: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
-	3,  // 20: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
-	5,  // 21: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
-	7,  // 22: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
-	9,  // 23: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
-	11, // 24: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
-	13, // 25: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
-	15, // 26: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
-	17, // 27: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
-	20, // 28: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
-	23, // 29: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
-	4,  // 30: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
-	6,  // 31: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
-	8,  // 32: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
-	10, // 33: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
-	12, // 34: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
-	14, // 35: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
-	16, // 36: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
-	18, // 37: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
-	21, // 38: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
-	24, // 39: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
-	30, // [30:40] is the sub-list for method output_type
-	20, // [20:30] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	27, // 18: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
+	28, // 19: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
+	26, // 20: apocryph.provider.v1.AppStatus.volumes:type_name -> apocryph.provider.v1.VolumeStatus
+	3,  // 21: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
+	5,  // 22: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
+	7,  // 23: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
+	9,  // 24: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
+	11, // 25: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
+	13, // 26: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
+	15, // 27: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
+	17, // 28: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
+	20, // 29: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
+	23, // 30: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
+	4,  // 31: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
+	6,  // 32: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
+	8,  // 33: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
+	10, // 34: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
+	12, // 35: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
+	14, // 36: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
+	16, // 37: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
+	18, // 38: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
+	21, // 39: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
+	24, // 40: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
+	31, // [31:41] is the sub-list for method output_type
+	21, // [21:31] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_provider_v1_provider_proto_init() }
@@ -2168,7 +2246,7 @@ func file_apocryph_provider_v1_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_provider_v1_provider_proto_rawDesc), len(file_apocryph_provider_v1_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
