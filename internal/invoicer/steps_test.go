@@ -142,7 +142,7 @@ func TestThrottleKeepsWhatIsOwedClaimable(t *testing.T) {
 	s.terms.Cap = tariff.Units(1)
 	s.seen.Deposited, s.seen.SpentUntil = tariff.Units(1_000_000), uint64(s.now.Unix())
 	slept, woke := 0, 0
-	for range 20_000 {
+	for range 5000 {
 		s.deepen()
 		before := s.funded
 		apply(cfg, &s)
@@ -221,7 +221,7 @@ func TestTheStepsDownArePaidFor(t *testing.T) {
 
 // Whatever happens in whatever order, the steps keep to their rules.
 func TestStepsInAnyOrder(t *testing.T) {
-	const runs, events = 1000, 120
+	const runs, events = 300, 120
 	ended := 0
 	for seed := range uint64(runs) {
 		l := newLife(seed)
