@@ -37,6 +37,9 @@ const (
 	remedyPort     = "have it listen on 0.0.0.0 at that port, or name another one in x-apocryph.http"
 	reasonOOM      = "OOMKilled"
 	reasonFinished = "Completed"
+
+	// saidLines is how many of a crashed container's last lines are passed on.
+	saidLines = 3
 )
 
 // podBlocked is what keeps a pod from being ready; none when it is simply on its way.
@@ -95,11 +98,21 @@ func exited(t *corev1.ContainerStateTerminated, restarts int32) cause {
 	if restarts > 0 {
 		why.what += fmt.Sprintf(", restarted %d times", restarts)
 	}
-	if msg := strings.TrimSpace(t.Message); msg != "" {
-		lines := strings.Split(msg, "\n")
-		why.what += "; it last said: " + strings.TrimSpace(lines[len(lines)-1])
+	if said := lastLines(t.Message); said != "" {
+		why.what += "; it last said: " + said
 	}
 	return why
+}
+
+// lastLines are the last few of a message that say anything, as one.
+func lastLines(message string) string {
+	var lines []string
+	for line := range strings.Lines(message) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-saidLines):], " / ")
 }
 
 func httpPortOf(m *manifestv1.Manifest, s *manifestv1.Service) uint32 {

@@ -124,7 +124,7 @@ func TestReport(t *testing.T) {
 				}},
 			})}},
 			phase: v1alpha1.PhaseStarting, ready: ReasonBlocked,
-			message: "web: it exited with code 2, restarted 3 times; it last said: panic: no  database; " + remedyCrashed,
+			message: "web: it exited with code 2, restarted 3 times; it last said: starting / panic: no  database; " + remedyCrashed,
 		},
 		"killed for its memory": {
 			in: runs, o: observed{pods: []corev1.Pod{podWith(corev1.ContainerStatus{
