@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/apocryph/apocryph/internal/kube"
@@ -41,6 +42,9 @@ func (c *Cleaner) Run(ctx context.Context) error {
 
 // Sweep is one round. It is not safe for concurrent use.
 func (c *Cleaner) Sweep(ctx context.Context, now time.Time) error {
+	if err := c.Store.removeLeft(); err != nil {
+		return err
+	}
 	apps, err := c.Store.Apps()
 	if err != nil {
 		return err
@@ -58,6 +62,21 @@ func (c *Cleaner) Sweep(ctx context.Context, now time.Time) error {
 			}
 		}
 		all = errors.Join(all, err)
+	}
+	return all
+}
+
+// removeLeft deletes what removals that failed have left.
+func (s *Store) removeLeft() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left, err := s.list(".", func(name string) bool { return strings.HasPrefix(name, removedPrefix) })
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, name := range left {
+		all = errors.Join(all, s.root.RemoveAll(name))
 	}
 	return all
 }

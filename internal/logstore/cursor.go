@@ -12,6 +12,13 @@ import (
 	logstorev1 "github.com/apocryph/apocryph/internal/gen/logstorev1"
 )
 
+const (
+	// readBytes is how much of a segment is read at once, unless its next frame is larger.
+	readBytes = 16 << 10
+	// maxOpen bounds the lines of a service that are held because their end has not come.
+	maxOpen = 8
+)
+
 // cursor reads a ring while it is written to. It holds no lock: segments only grow, by whole frames, and go away as a whole.
 type cursor struct {
 	s            *Store
@@ -43,11 +50,18 @@ func (c *cursor) position() uint64 { return uint64(c.segment)<<32 | uint64(c.off
 func (c *cursor) resume(at uint64) error {
 	c.segment = uint32(at >> 32)
 	to := int64(uint32(at))
-	if err := c.fill(); err != nil {
-		return err
-	}
 	// What comes before names the runs.
-	for c.offset < to && c.take() != nil {
+	for c.offset < to {
+		if c.take() != nil {
+			continue
+		}
+		had := len(c.buf)
+		if err := c.fill(); err != nil {
+			return err
+		}
+		if len(c.buf) == had {
+			break
+		}
 	}
 	c.open = map[openKey]*logstorev1.Line{}
 	return nil
@@ -94,7 +108,7 @@ func (c *cursor) successor() (uint32, error) {
 	return 0, nil
 }
 
-// fill reads the rest of the segment.
+// fill reads more of the segment, one frame at least if there is a whole one.
 func (c *cursor) fill() error {
 	f, err := c.s.root.Open((&ring{app: c.app, service: c.service}).file(c.segment))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,10 +118,16 @@ func (c *cursor) fill() error {
 		return fmt.Errorf("opening a segment: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.NewSectionReader(f, c.offset, segmentBytes+maxFrame))
-	if err != nil {
+	b := make([]byte, readBytes)
+	n, err := f.ReadAt(b, c.offset)
+	if size := frameSize(b[:n]); err == nil && size > n {
+		b = make([]byte, size)
+		n, err = f.ReadAt(b, c.offset)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading a segment: %w", err)
 	}
+	b = b[:n]
 	if len(b) > len(c.buf) {
 		c.buf = b
 	}
@@ -136,6 +156,9 @@ func (c *cursor) take() []*logstorev1.Line {
 		return nil // the writer takes nothing after it either
 	}
 	c.buf, c.offset = c.buf[size:], c.offset+int64(size)
+	if len(c.buf) == 0 {
+		c.buf = nil // whoever follows holds nothing while he waits
+	}
 	return lines
 }
 
@@ -159,7 +182,7 @@ func (c *cursor) line(rec record) *logstorev1.Line {
 	}
 	if rec.flags&flagPartial != 0 {
 		c.open[key] = l
-		return nil
+		return c.crowdedOut()
 	}
 	if !l.Notice {
 		delete(c.open, key)
@@ -168,6 +191,25 @@ func (c *cursor) line(rec record) *logstorev1.Line {
 		return nil
 	}
 	return l
+}
+
+// crowdedOut is the oldest line whose end has not come, when there are too many: a run that has ended never ends its last one.
+func (c *cursor) crowdedOut() *logstorev1.Line {
+	if len(c.open) <= maxOpen {
+		return nil
+	}
+	var oldest openKey
+	var out *logstorev1.Line
+	for key, l := range c.open {
+		if out == nil || l.Time < out.Time {
+			oldest, out = key, l
+		}
+	}
+	delete(c.open, oldest)
+	if out.Time <= c.since {
+		return nil
+	}
+	return out
 }
 
 // rest are the lines whose end has not come, for those who don't wait for it.

@@ -87,16 +87,24 @@ func (f *frame) done() []byte {
 
 // cutFrame returns the records of the first frame in b, and its size; false if there is no whole one.
 func cutFrame(b []byte) (records []byte, size int, ok bool) {
-	if len(b) < frameHeader {
+	size = frameSize(b)
+	if size == 0 || size > len(b) {
 		return nil, 0, false
 	}
-	n := binary.LittleEndian.Uint32(b)
-	if n > maxFrame || int(n) > len(b)-frameHeader {
-		return nil, 0, false
-	}
-	size = frameHeader + int(n)
 	records = b[frameHeader:size]
 	return records, size, crc32.Checksum(records, crc32.MakeTable(crc32.Castagnoli)) == binary.LittleEndian.Uint32(b[4:])
+}
+
+// frameSize is the size of the first frame in b as its header has it, or 0 if no frame is as large.
+func frameSize(b []byte) int {
+	if len(b) < frameHeader {
+		return 0
+	}
+	n := binary.LittleEndian.Uint32(b)
+	if n > maxFrame {
+		return 0
+	}
+	return frameHeader + int(n)
 }
 
 // readRecords calls visit with each record of a frame. Texts are part of b. It returns errFrame for what no frame has, visit's error otherwise.

@@ -40,9 +40,11 @@ const (
 	ringBytes = 2 << 20
 	// segmentBytes is when a new segment begins; the oldest goes as a whole.
 	segmentBytes = 128 << 10
-	// frameText is about how much text goes into a frame; maxFrame bounds what is believed of one.
-	frameText = 64 << 10
-	maxFrame  = 256 << 10
+	// frameText is about how much text goes into a frame, and frameLines how many lines: a reader holds one of each service that it reads.
+	// maxFrame bounds what is believed of one.
+	frameText  = 16 << 10
+	frameLines = 256
+	maxFrame   = 256 << 10
 	// appServices bounds the services of an app, those of older versions among them.
 	appServices = 64
 	// defaultTotal bounds what all apps have.
@@ -59,6 +61,8 @@ const (
 
 	// scanEvery is how long a line waits to be read, when nobody asks.
 	scanEvery = 500 * time.Millisecond
+	// scanPause is how long after the last a scan begins that is made because somebody asks.
+	scanPause = 100 * time.Millisecond
 	// podFiles bounds the containers of a pod, and their files, that are looked at.
 	podFiles = 32
 
@@ -95,11 +99,16 @@ type Store struct {
 	lines, dropped, failed prometheus.Counter
 	kept                   prometheus.GaugeFunc
 
+	catching catching
+
 	// mu is held by a scan and by a removal.
 	mu      sync.Mutex
 	rings   map[string]*ring
 	sources map[string]*source
 	total   int64
+	// refused have no ring, blind says that nobody's files could be listed, at the last look.
+	refused map[place]bool
+	blind   bool
 	// scanned is when the last scan began.
 	scanned time.Time
 
@@ -123,6 +132,7 @@ func Open(c Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("opening pods' logs: %w", err), root.Close())
 	}
 	s := &Store{cfg: c, root: root, pods: pods, rings: map[string]*ring{}, sources: map[string]*source{}, bells: map[string]chan struct{}{}}
+	s.refused, s.catching.of = map[place]bool{}, map[string]int{}
 	s.makeMetrics()
 	if err := s.measure(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -196,16 +206,8 @@ func (s *Store) list(dir string, is func(string) bool) ([]string, error) {
 
 // measure finds the rings that are there, and deletes what a crash left of a removal.
 func (s *Store) measure() error {
-	removed, err := s.list(".", func(name string) bool {
-		return len(name) > len(removedPrefix) && name[:len(removedPrefix)] == removedPrefix
-	})
-	if err != nil {
-		return err
-	}
-	for _, name := range removed {
-		if err := s.root.RemoveAll(name); err != nil {
-			return fmt.Errorf("removing %s: %w", name, err)
-		}
+	if err := s.removeLeft(); err != nil {
+		return fmt.Errorf("removing what is left: %w", err)
 	}
 	apps, err := s.Apps()
 	if err != nil {
@@ -267,6 +269,16 @@ func (s *Store) changed(app string) {
 	s.bellMu.Lock()
 	defer s.bellMu.Unlock()
 	if bell := s.bells[app]; bell != nil {
+		close(bell)
+		delete(s.bells, app)
+	}
+}
+
+// allChanged tells the followers of all apps.
+func (s *Store) allChanged() {
+	s.bellMu.Lock()
+	defer s.bellMu.Unlock()
+	for app, bell := range s.bells {
 		close(bell)
 		delete(s.bells, app)
 	}

@@ -70,6 +70,16 @@ func (m *machine) file(app, pod, container string, restart int) string {
 	return filepath.Join(dir, fmt.Sprintf("%d.log", restart))
 }
 
+// segment is the only one of a service of the first app.
+func (m *machine) segment(service string) string {
+	m.t.Helper()
+	all, err := filepath.Glob(filepath.Join(m.root, appID(1), service, "*"))
+	if err != nil || len(all) != 1 {
+		m.t.Fatalf("segments %v, %v", all, err)
+	}
+	return all[0]
+}
+
 // say appends raw text to a file.
 func (m *machine) say(file, text string) {
 	m.t.Helper()
@@ -153,7 +163,7 @@ func TestLinesAreKeptOnce(t *testing.T) {
 			m.scan()
 			m.say(file, at(2, "two"))
 			m.scan()
-			segment := filepath.Join(m.root, app, "web", "00000001")
+			segment := m.segment("web")
 			info, err := os.Stat(segment)
 			if err != nil {
 				m.t.Fatal(err)
@@ -466,7 +476,7 @@ func TestADiskThatIsFull(t *testing.T) {
 	file := m.file(appID(1), podName, "web", 0)
 	m.say(file, at(1, "one"))
 	m.scan()
-	blocked := filepath.Join(m.root, appID(1), "web", "00000001")
+	blocked := m.segment("web")
 	aside := blocked + ".aside"
 	m.rename(blocked, aside)
 	m.say(file, at(2, "two"))

@@ -20,10 +20,13 @@ type ring struct {
 	// runs are those that the segments name, once they have been read, and those whose files are there.
 	runs   map[runKey]*run
 	loaded bool
-	// next is the newest segment's next index.
-	next uint64
+	// newest is the number of the newest segment that ever was, as far as is known; next is that segment's next index.
+	newest uint32
+	next   uint64
 	// last is when something was last written.
 	last time.Time
+	// failing says that lines are there which could not be read or written.
+	failing bool
 
 	// allowed bytes may be read now.
 	allowed  int64
@@ -159,7 +162,7 @@ func (r *ring) run(k runKey) *run {
 func (s *Store) put(r *ring, lines []written) error {
 	for len(lines) > 0 {
 		n, text := 0, 0
-		for n < len(lines) && text < frameText {
+		for n < len(lines) && n < frameLines && text < frameText {
 			text += len(lines[n].text) + frameHeader // and about what a line has besides
 			n++
 		}
@@ -248,14 +251,13 @@ func (s *Store) append(r *ring, fresh bool, frame []byte, text int64) error {
 			return fmt.Errorf("making a ring: %w", err)
 		}
 	}
-	seg, flags := segment{number: 1}, os.O_WRONLY|os.O_APPEND
+	var seg segment
+	flags := os.O_WRONLY | os.O_APPEND
 	if n := len(r.segments); n > 0 {
 		seg = r.segments[n-1]
 	}
 	if fresh {
-		if len(r.segments) > 0 {
-			seg = segment{number: seg.number + 1}
-		}
+		seg = segment{number: s.number(r)}
 		// What is there under its name is of a write that failed.
 		flags |= os.O_CREATE | os.O_TRUNC
 	}
@@ -273,7 +275,7 @@ func (s *Store) append(r *ring, fresh bool, frame []byte, text int64) error {
 	}
 	seg.size, seg.text = seg.size+int64(len(frame)), seg.text+text
 	if fresh {
-		r.segments = append(r.segments, seg)
+		r.segments, r.newest = append(r.segments, seg), seg.number
 		for k, of := range r.runs {
 			if !of.live {
 				delete(r.runs, k)
@@ -284,6 +286,15 @@ func (s *Store) append(r *ring, fresh bool, frame []byte, text int64) error {
 	}
 	s.total += int64(len(frame))
 	return nil
+}
+
+// number is the next segment's. None is used twice, for whoever follows may stand in one that is gone: a ring that begins anew, of which
+// nothing may be known, begins with the time.
+func (s *Store) number(r *ring) uint32 {
+	if len(r.segments) > 0 {
+		return r.segments[len(r.segments)-1].number + 1
+	}
+	return max(r.newest+1, uint32(s.cfg.Now().Unix()))
 }
 
 // trim removes the oldest segments that are not needed, then other rings if the whole is too large.
@@ -351,7 +362,8 @@ func (s *Store) removeRing(r *ring) error {
 	return nil
 }
 
-// ringOf returns an app's service's ring. A new one takes the place of the one written to least lately, when the app has as many as it may.
+// ringOf returns an app's service's ring. A new one takes the place of the one written to least lately of those that
+// don't run here any more, when the app has as many as it may.
 func (s *Store) ringOf(app, service string) (*ring, error) {
 	r := s.rings[path.Join(app, service)]
 	if r == nil {
@@ -363,10 +375,12 @@ func (s *Store) ringOf(app, service string) (*ring, error) {
 			}
 		}
 		if len(others) >= appServices {
-			oldest := slices.MinFunc(others, func(a, b *ring) int { return a.last.Compare(b.last) })
-			if len(oldest.live()) > 0 {
+			// One that only is quiet does not give way.
+			others = slices.DeleteFunc(others, func(o *ring) bool { return len(o.live()) > 0 })
+			if len(others) == 0 {
 				return nil, errCrowded
 			}
+			oldest := slices.MinFunc(others, func(a, b *ring) int { return a.last.Compare(b.last) })
 			if err := s.removeRing(oldest); err != nil {
 				return nil, err
 			}

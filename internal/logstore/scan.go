@@ -68,9 +68,20 @@ func (s *Store) Scan() error {
 	return s.scan()
 }
 
-// catchUp is Scan, unless one began after the call did.
-func (s *Store) catchUp() error {
+// catchUp is Scan, unless one began after the call did. It waits until the last one is scanPause ago, so that those who ask at about the
+// same time have one for all.
+func (s *Store) catchUp(ctx context.Context) error {
+	s.mu.Lock()
 	asked := s.cfg.Now()
+	wait := scanPause - asked.Sub(s.scanned)
+	s.mu.Unlock()
+	if 0 < wait && wait <= scanPause { // else the clock was set
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.scanned.After(asked) {
@@ -100,71 +111,6 @@ func (s *Store) scan() error {
 	return all
 }
 
-// look lists the runs' files.
-func (s *Store) look() error {
-	pods, err := fs.ReadDir(s.pods.FS(), ".")
-	if err != nil {
-		return fmt.Errorf("listing pods' logs: %w", err) // and none is taken for gone
-	}
-	for _, src := range s.sources {
-		src.there = false
-	}
-	var all error
-	for _, p := range pods {
-		if app, pod, ok := parsePod(p.Name()); ok && p.IsDir() {
-			all = errors.Join(all, s.lookAt(p.Name(), app, pod))
-		}
-	}
-	return all
-}
-
-// lookAt lists the runs of one pod. What goes away meanwhile is no failure.
-func (s *Store) lookAt(dir, app, pod string) error {
-	containers, err := fs.ReadDir(s.pods.FS(), dir)
-	if err != nil {
-		return ignoreGone(err)
-	}
-	var all error
-	for _, c := range containers[:min(len(containers), podFiles)] {
-		if !c.IsDir() || !isService(c.Name(), pod) {
-			continue
-		}
-		in := path.Join(dir, c.Name())
-		files, err := fs.ReadDir(s.pods.FS(), in)
-		all = errors.Join(all, ignoreGone(err))
-		for _, f := range files[max(0, len(files)-podFiles):] {
-			n, ok := parseRestart(f.Name())
-			if !ok || !f.Type().IsRegular() {
-				continue
-			}
-			all = errors.Join(all, s.found(in, app, c.Name(), runKey{pod, n}))
-		}
-	}
-	return all
-}
-
-func (s *Store) found(dir, app, service string, k runKey) error {
-	key := fmt.Sprintf("%s/%d", dir, k.restart)
-	src := s.sources[key]
-	if src == nil {
-		r, err := s.ringOf(app, service)
-		if err != nil {
-			return err
-		}
-		src = &source{ring: r, run: r.run(k), dir: dir}
-		s.sources[key] = src
-	}
-	src.there, src.run.live = true, true
-	return nil
-}
-
-func ignoreGone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
 // follow reads what is new in a service's files, each a fair part of what may be read of them now, and writes it down in the order of time.
 func (s *Store) follow(r *ring, sources []*source) error {
 	now := s.cfg.Now()
@@ -189,14 +135,19 @@ func (s *Store) follow(r *ring, sources []*source) error {
 		}
 	}
 	if len(read) == 0 {
+		if share > 0 { // else nothing was tried
+			s.fails(r, all != nil)
+		}
 		return all
 	}
 	if err := s.put(r, merge(read)); err != nil {
+		s.fails(r, true)
 		for _, src := range sources {
 			src.chain, src.ends = [2]int{}, 0
 		}
 		return errors.Join(all, fmt.Errorf("app %s, service %s: %w", r.app, r.service, err))
 	}
+	s.fails(r, all != nil)
 	s.changed(r.app)
 	return all
 }

@@ -24,6 +24,9 @@ const (
 	maxReaders = 256
 	// maxRequest bounds a request: places of many services, and runs of many pods.
 	maxRequest = 1 << 20
+	// maxCatching bounds the services whose kept lines are read at once, appCatching those of one app.
+	maxCatching = 512
+	appCatching = 128
 	// messageText is about how much text goes into a message.
 	messageText = 64 << 10
 )
@@ -54,16 +57,32 @@ func (v *server) Read(ctx context.Context, q *logstorev1.ReadRequest, to *connec
 	default:
 		return connect.NewError(connect.CodeResourceExhausted, errors.New("too many readers at once"))
 	}
-	// A line that was written before the call is in its answer.
-	if err := v.s.catchUp(); err != nil {
-		v.s.cfg.Log.WarnContext(ctx, "scan failed", "error", err)
-	}
-	err := v.s.read(ctx, q, to.Send)
-	if err == nil || ctx.Err() != nil {
+	err := v.s.answer(ctx, q, to.Send)
+	switch {
+	case err == nil || ctx.Err() != nil:
 		return err
+	case errors.Is(err, errNotKept):
+		return connect.NewError(connect.CodeUnavailable, err)
+	case errors.Is(err, errBusy):
+		return connect.NewError(connect.CodeResourceExhausted, err)
 	}
 	v.s.cfg.Log.ErrorContext(ctx, "reading failed", "app", q.App, "error", err)
 	return connect.NewError(connect.CodeInternal, errors.New("reading failed"))
+}
+
+// answer is read, once a line that was written before the call is in what is kept. Who asks for another machine waits for nothing.
+func (s *Store) answer(ctx context.Context, q *logstorev1.ReadRequest, send func(*logstorev1.ReadResponse) error) error {
+	if !s.elsewhere(q) {
+		if err := s.catchUp(ctx); err != nil {
+			s.cfg.Log.WarnContext(ctx, "scan failed", "error", err)
+		}
+	}
+	return s.read(ctx, q, send)
+}
+
+// elsewhere reports whether a request goes on at another machine.
+func (s *Store) elsewhere(q *logstorev1.ReadRequest) bool {
+	return len(q.Resume) > 0 && !slices.ContainsFunc(q.Resume, func(p *logstorev1.Place) bool { return p.Machine == s.cfg.Machine })
 }
 
 // reading is one call.
@@ -89,9 +108,8 @@ func (s *Store) read(ctx context.Context, q *logstorev1.ReadRequest, send func(*
 	if err != nil {
 		return err
 	}
-	elsewhere := len(q.Resume) > 0 && r.resume == nil
 	head := &logstorev1.Head{Machine: s.cfg.Machine, Services: services}
-	if err := send(&logstorev1.ReadResponse{Head: head}); err != nil || elsewhere {
+	if err := send(&logstorev1.ReadResponse{Head: head}); err != nil || s.elsewhere(q) {
 		return err
 	}
 	// Before anything is read, so that nothing is missed between this and the first wait.
@@ -103,6 +121,9 @@ func (s *Store) read(ctx context.Context, q *logstorev1.ReadRequest, send func(*
 	}
 	if err != nil {
 		return err
+	}
+	if !s.keeps(q.App, q.Service) {
+		return errNotKept
 	}
 	if err := send(&logstorev1.ReadResponse{CaughtUp: true, Positions: r.positions()}); err != nil {
 		return err
@@ -116,6 +137,9 @@ func (s *Store) read(ctx context.Context, q *logstorev1.ReadRequest, send func(*
 		bell = s.bell(q.App)
 		if err := r.news(); err != nil {
 			return err
+		}
+		if !s.keeps(q.App, q.Service) {
+			return errNotKept
 		}
 	}
 	return nil
@@ -144,11 +168,13 @@ func (r *reading) open(service string) *cursor {
 
 // kept sends what is there, in the order of time, and leaves the cursors where it ends.
 func (r *reading) kept(services []string) error {
+	services = slices.DeleteFunc(slices.Clone(services), func(service string) bool { return !r.wants(service) })
+	if err := r.s.catching.begin(r.q.App, len(services)); err != nil {
+		return err
+	}
+	defer r.s.catching.end(r.q.App, len(services))
 	var all []*queue
 	for _, service := range services {
-		if !r.wants(service) {
-			continue
-		}
 		c := r.open(service)
 		skip, err := r.skip(service)
 		if err != nil {
