@@ -125,6 +125,8 @@ type Gateway struct {
 	tariffID tariff.ID
 	count    *metrics
 	limiter  *limiter
+	// reopenAfter is how long to wait before a log store that went away is looked for again; each time it is not there, twice as long.
+	reopenAfter time.Duration
 
 	// hosts is held from the check that a host is free until an App has it.
 	hosts sync.Mutex
@@ -161,7 +163,7 @@ func New(c Config, p Parts) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{cfg: c, parts: p, tariffID: id, count: newMetrics(), limiter: newLimiter(c.MaxCalls, c.MaxCallsPerPeer)}, nil
+	return &Gateway{cfg: c, parts: p, tariffID: id, count: newMetrics(), limiter: newLimiter(c.MaxCalls, c.MaxCallsPerPeer), reopenAfter: reopenAfter}, nil
 }
 
 // Handler serves calls and image pushes. The context of each request must be one that Parts.Peer understands.

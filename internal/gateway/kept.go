@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/apocryph/apocryph/api/v1alpha1"
 	logstorev1 "github.com/apocryph/apocryph/internal/gen/logstorev1"
 	"github.com/apocryph/apocryph/internal/gen/logstorev1/logstorev1connect"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
@@ -24,8 +25,10 @@ import (
 const (
 	// storeTime is how long a log store may take to say who it is.
 	storeTime = 5 * time.Second
-	// reopenAfter is how long to wait before a log store that went away is looked for again.
+	// A log store that went away is looked for after reopenAfter, and reopenTries times in all, over half a minute: one that is replaced is
+	// back by then.
 	reopenAfter = 2 * time.Second
+	reopenTries = 4
 )
 
 // logStores reaches the log store of each machine.
@@ -85,7 +88,8 @@ type keptOn struct {
 	positions map[string]uint64
 	// caughtUp says that what was kept has come; over, that the stream has ended before that.
 	caughtUp, over bool
-	last           int64
+	// last is when the last line of each service was written.
+	last map[string]int64
 }
 
 func (k *kept) has(service string) bool {
@@ -159,15 +163,18 @@ func (t *tail) openOn(ctx context.Context, address string, q *logstorev1.ReadReq
 		cancel()
 		return nil, errors.Join(stream.Err(), stream.Close(), errNoHead)
 	}
-	return &keptOn{cancel: cancel, stream: stream, head: stream.Msg().Head, positions: map[string]uint64{}}, nil
+	return &keptOn{cancel: cancel, stream: stream, head: stream.Msg().Head, positions: map[string]uint64{}, last: map[string]int64{}}, nil
 }
 
 var errNoHead = errors.New("it does not say whose it is")
 
 // from reports whether a pod's log is to be read from the API server, and from when on.
 func (t *tail) from(k *kept, pod *corev1.Pod) (time.Time, bool) {
-	if at, broken := t.machines[pod.Spec.NodeName]; broken {
-		return at, true
+	t.mu.Lock()
+	last, broken := t.machines[pod.Spec.NodeName]
+	t.mu.Unlock()
+	if broken {
+		return time.Unix(0, max(last[pod.Labels[v1alpha1.LabelService]], t.since.UnixNano())), true
 	}
 	return t.since, !slices.ContainsFunc(k.machines, func(m *keptOn) bool { return m.head.Machine == pod.Spec.NodeName })
 }
@@ -189,19 +196,35 @@ func (t *tail) sendKept(ctx context.Context, k *kept) error {
 			break
 		}
 		l := first.lines[0]
-		first.lines, first.last = first.lines[1:], l.Time
-		if !t.emit(ctx, lineOf(l)) {
+		first.lines = first.lines[1:]
+		if !t.emitKept(ctx, first, l) {
 			return ctx.Err()
 		}
 	}
 	for _, m := range k.machines {
 		if m.over && ctx.Err() == nil {
-			t.machines[m.head.Machine] = time.Unix(0, max(m.last, t.since.UnixNano()))
-			t.g.parts.Log.WarnContext(ctx, "log store broke off", "machine", m.head.Machine, "error", m.stream.Err())
-			t.emit(ctx, notice("", "what is kept on one of the machines could not be read to its end"))
+			t.giveUp(ctx, m)
 		}
 	}
 	return ctx.Err()
+}
+
+// emitKept hands a line on and notes that it was.
+func (t *tail) emitKept(ctx context.Context, m *keptOn, l *logstorev1.Line) bool {
+	if !l.Notice {
+		m.last[l.Service] = max(m.last[l.Service], l.Time)
+	}
+	return t.emit(ctx, lineOf(l))
+}
+
+// giveUp leaves a machine's pods to the API server, from where the lines of each service ended: the log store is away, or can't keep what
+// they write.
+func (t *tail) giveUp(ctx context.Context, m *keptOn) {
+	t.g.parts.Log.WarnContext(ctx, "log store broke off", "machine", m.head.Machine, "error", m.stream.Err())
+	t.emit(ctx, notice("", "one of the machines can't keep or show all lines at present: what follows of it is what runs there now"))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.machines[m.head.Machine] = m.last
 }
 
 // fill waits until the machine's next line is there, or all that was kept has come.
@@ -223,15 +246,14 @@ func (m *keptOn) take(r *logstorev1.ReadResponse) {
 	}
 }
 
-// followKept hands on what a log store sends, and looks for it again when it goes away, until ctx ends.
+// followKept hands on what a log store sends, and looks for it again when it goes away, until ctx ends or it has to be given up.
 func (t *tail) followKept(ctx context.Context, m *keptOn) {
 	defer func() { m.close() }()
-	for {
+	for tries := 0; ; {
 		for m.stream.Receive() {
-			r := m.stream.Msg()
-			m.take(r)
+			m.take(m.stream.Msg())
 			for _, l := range m.lines {
-				if !t.emit(ctx, lineOf(l)) {
+				if !t.emitKept(ctx, m, l) {
 					return
 				}
 			}
@@ -240,27 +262,34 @@ func (t *tail) followKept(ctx context.Context, m *keptOn) {
 		if ctx.Err() != nil {
 			return
 		}
-		t.g.parts.Log.WarnContext(ctx, "log store broke off", "machine", m.head.Machine, "error", m.stream.Err())
+		if m.caughtUp { // one that has not was there in vain
+			tries = 0
+		}
+		t.g.parts.Log.WarnContext(ctx, "log store went away", "machine", m.head.Machine, "error", m.stream.Err())
 		m.close()
-		next := t.reopen(ctx, m)
+		next := t.reopen(ctx, m, &tries)
 		if next == nil {
+			if ctx.Err() == nil {
+				t.giveUp(ctx, m)
+			}
 			return
 		}
 		m = next
 	}
 }
 
-// reopen looks for a machine's log store until it is there, or ctx ends. Only a new one gets the positions.
-func (t *tail) reopen(ctx context.Context, m *keptOn) *keptOn {
+// reopen looks for a machine's log store, as often as is left, until it is there or ctx ends. Only a new one gets the positions.
+func (t *tail) reopen(ctx context.Context, m *keptOn, tries *int) *keptOn {
 	q := &logstorev1.ReadRequest{
 		App: t.app, Service: t.service, Follow: true, Resume: []*logstorev1.Place{{Machine: m.head.Machine, Positions: m.positions}},
 	}
-	for {
+	for *tries < reopenTries {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(reopenAfter):
+		case <-time.After(t.g.reopenAfter << *tries):
 		}
+		*tries++
 		addresses, err := t.g.parts.LogStores.Addresses(ctx)
 		if err != nil {
 			continue // it says so where it is asked first
@@ -271,12 +300,13 @@ func (t *tail) reopen(ctx context.Context, m *keptOn) *keptOn {
 				continue
 			}
 			if next.head.Machine == m.head.Machine {
-				next.positions = m.positions
+				next.positions, next.last = m.positions, m.last
 				return next
 			}
 			next.close()
 		}
 	}
+	return nil
 }
 
 func lineOf(l *logstorev1.Line) *providerv1.LogsResponse {

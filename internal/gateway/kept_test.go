@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
@@ -37,6 +39,8 @@ type store struct {
 	answers  [][]*logstorev1.ReadResponse
 	// stays says that the last answer does not end.
 	stays bool
+	// then is another machine that answers in its place after the first call.
+	then string
 
 	mu    sync.Mutex
 	asked []*logstorev1.ReadRequest
@@ -47,7 +51,11 @@ func (s *store) Read(ctx context.Context, q *logstorev1.ReadRequest, to *connect
 	n := min(len(s.asked), len(s.answers)-1)
 	s.asked = append(s.asked, q)
 	s.mu.Unlock()
-	if err := to.Send(&logstorev1.ReadResponse{Head: &logstorev1.Head{Machine: s.machine, Services: s.services}}); err != nil {
+	machine := s.machine
+	if n > 0 && s.then != "" {
+		machine = s.then
+	}
+	if err := to.Send(&logstorev1.ReadResponse{Head: &logstorev1.Head{Machine: machine, Services: s.services}}); err != nil {
 		return err
 	}
 	for _, m := range s.answers[n] {
@@ -106,6 +114,8 @@ func shown(l *providerv1.LogsResponse) string {
 
 const someMissing = "notice: of some machines only what runs there now can be shown: what is kept there can't be read at present"
 
+const givenUp = "notice: one of the machines can't keep or show all lines at present: what follows of it is what runs there now"
+
 func TestKeptLogs(t *testing.T) {
 	on := func(machine string, p *corev1.Pod) *corev1.Pod { p.Spec.NodeName = machine; return p }
 	for name, c := range map[string]struct {
@@ -139,7 +149,7 @@ func TestKeptLogs(t *testing.T) {
 				{machine: "b", answers: [][]*logstorev1.ReadResponse{{lines("1 web one")}}},
 			},
 			&providerv1.LogsRequest{},
-			[]string{"web one", "notice: what is kept on one of the machines could not be read to its end", "web running on b"}, "",
+			[]string{"web one", givenUp, "web running on b"}, "",
 		},
 		"of runs that have ended": {
 			[]*store{{machine: "a", answers: [][]*logstorev1.ReadResponse{{lines("1 web one"), caughtUp}}}, {machine: "b", answers: [][]*logstorev1.ReadResponse{{caughtUp}}}},
@@ -188,6 +198,7 @@ func TestAFollowerOutlivesALogStore(t *testing.T) {
 	s := &store{machine: "a", stays: true, answers: [][]*logstorev1.ReadResponse{{lines("1 web one"), caughtUp, lines("2 web two")}, {lines("3 web three")}}}
 	other := &store{machine: "b", stays: true, answers: [][]*logstorev1.ReadResponse{{caughtUp}}}
 	w.g.parts.LogStores = storesOf(t, s, other)
+	w.g.reopenAfter = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var got []string
@@ -210,6 +221,53 @@ func TestAFollowerOutlivesALogStore(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.asked) != 2 || len(s.asked[1].Resume) != 1 || s.asked[1].Resume[0].Machine != "a" || s.asked[1].Resume[0].Positions["web"] != 2 {
 		t.Errorf("asked %v", s.asked)
+	}
+}
+
+// What a log store can't keep, or one that stays away, is read from the pods, of each service from its last line on.
+func TestAFollowerIsNotLeftWithoutLines(t *testing.T) {
+	kept := []*logstorev1.ReadResponse{lines("2 db started", "9 web one"), caughtUp}
+	for name, s := range map[string]*store{
+		"of a log store that can't keep them": {machine: "a", answers: [][]*logstorev1.ReadResponse{kept, nil}},
+		"of a machine that has none any more": {machine: "a", then: "b", answers: [][]*logstorev1.ReadResponse{kept, nil}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.accept(nil)
+			for _, p := range []*corev1.Pod{pod(w, "db-1", "db", 0), pod(w, "web-1", "web", 0)} {
+				p.Spec.NodeName = "a"
+				w.create(p)
+			}
+			w.g.parts.Pods = &script{lines: map[string][]string{
+				"db-1": {"1 long ago", "5 since then", "6 and then"}, "web-1": {"8 long ago", "10 two"},
+			}}
+			w.g.parts.LogStores = storesOf(t, s)
+			w.g.reopenAfter = time.Millisecond
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var got []string
+			err := w.logs(ctx, &providerv1.LogsRequest{Follow: true, Tail: new(uint32(1))}, func(l *providerv1.LogsResponse) error {
+				if len(l.Line) > 0 || l.Notice != "" {
+					got = append(got, shown(l))
+				}
+				if len(got) == 6 {
+					cancel()
+				}
+				return nil
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			slices.Sort(got[min(3, len(got)):]) // pods are read side by side
+			if diff := cmp.Diff([]string{"db started", "web one", givenUp, "db and then", "db since then", "web two"}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if len(s.asked) != 1+reopenTries {
+				t.Errorf("it was asked %d times", len(s.asked))
+			}
+		})
 	}
 }
 

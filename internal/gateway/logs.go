@@ -63,7 +63,7 @@ func (s logStream) run(ctx context.Context) error {
 	t := &tail{
 		g: s.g, app: app.Name, namespace: v1alpha1.Namespace(app.Name), service: s.request.Service, follow: s.request.Follow,
 		previous: s.request.Previous, last: s.request.Tail, since: time.Unix(int64(min(s.request.Since, 1<<33)), 0),
-		lines: make(chan *providerv1.LogsResponse), done: make(chan struct{}), pods: map[types.UID]*podTail{}, machines: map[string]time.Time{},
+		lines: make(chan *providerv1.LogsResponse), done: make(chan struct{}), pods: map[types.UID]*podTail{}, machines: map[string]map[string]int64{},
 	}
 	// Before the first line, so that a service that never was is an answer and no empty log.
 	k, err := t.openKept(ctx)
@@ -145,17 +145,20 @@ type tail struct {
 	lines    chan *providerv1.LogsResponse
 	done     chan struct{}
 	readers  sync.WaitGroup
-	// machines are those whose log stores were not read to the end: until when they were. A pod of another is left to its log store.
-	machines map[string]time.Time
 
 	mu   sync.Mutex
 	pods map[types.UID]*podTail
+	// machines are those whose log stores were given up: by service, when the last line that they sent was written. A pod of another is
+	// left to its log store.
+	machines map[string]map[string]int64
 }
 
 // podTail is how far a pod was read.
 type podTail struct {
 	last    time.Time
 	reading bool
+	// goesOn says that lines before its first were sent from what is kept: all that follow are wanted.
+	goesOn bool
 	// ended is the container whose log came to its end.
 	ended string
 }
@@ -225,7 +228,7 @@ func (t *tail) start(ctx context.Context, pod *corev1.Pod, from time.Time) {
 	t.mu.Lock()
 	p := t.pods[pod.UID]
 	if p == nil {
-		p = &podTail{last: from}
+		p = &podTail{last: from, goesOn: from.After(t.since)}
 		t.pods[pod.UID] = p
 	}
 	busy := p.reading || (p.ended == status.ContainerID && status.State.Running == nil)
@@ -269,7 +272,7 @@ func container(pod *corev1.Pod) (corev1.ContainerStatus, bool) {
 func (t *tail) read(ctx context.Context, pod *corev1.Pod, p *podTail, previous bool) {
 	service := pod.Labels[v1alpha1.LabelService]
 	o := &corev1.PodLogOptions{Container: service, Follow: t.follow && !previous, Timestamps: true, Previous: previous}
-	if t.last != nil {
+	if t.last != nil && !p.goesOn {
 		o.TailLines = new(int64(*t.last))
 	}
 	if p.last.Unix() > 0 {

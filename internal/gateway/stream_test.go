@@ -114,7 +114,7 @@ func (s *script) Stream(ctx context.Context, ns, pod string, o *corev1.PodLogOpt
 		key += " before"
 	}
 	s.opens = append(s.opens, fmt.Sprintf("%s %s %s follow=%t", ns[:4], key, o.Container, o.Follow))
-	var text strings.Builder
+	var text []string
 	for _, l := range s.lines[key] {
 		second, _, _ := strings.Cut(l, " ")
 		var n int64
@@ -123,9 +123,12 @@ func (s *script) Stream(ctx context.Context, ns, pod string, o *corev1.PodLogOpt
 		if o.SinceTime != nil && time.Unix(n, 0).Before(o.SinceTime.Truncate(time.Second)) {
 			continue
 		}
-		fmt.Fprintf(&text, "%s %s\n", time.Unix(n, 5).UTC().Format(time.RFC3339Nano), strings.TrimPrefix(l, second+" "))
+		text = append(text, fmt.Sprintf("%s %s\n", time.Unix(n, 5).UTC().Format(time.RFC3339Nano), strings.TrimPrefix(l, second+" ")))
 	}
-	r := io.NopCloser(strings.NewReader(text.String()))
+	if o.TailLines != nil {
+		text = text[max(0, len(text)-int(*o.TailLines)):]
+	}
+	r := io.NopCloser(strings.NewReader(strings.Join(text, "")))
 	if !o.Follow {
 		return r, nil
 	}
