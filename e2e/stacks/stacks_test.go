@@ -38,7 +38,7 @@ func TestAppFilesRun(t *testing.T) {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		t.Skip("needs apt, which has the servers")
 	}
-	images, room := layout(t, d.Root), roomOf(t, d)
+	first, room := d.NewPerson(t, false, layout(t, d.Root)), roomOf(t, d)
 	for _, s := range []struct {
 		name     string
 		quarters int
@@ -51,7 +51,7 @@ func TestAppFilesRun(t *testing.T) {
 		{"redis-worker", 2, countsWords},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			p := d.NewPerson(t, true, images)
+			p := first.Another(t, true)
 			place := room.queue()
 			t.Parallel()
 			room.take(place, s.quarters)

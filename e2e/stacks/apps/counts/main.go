@@ -38,10 +38,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 	db := redis.NewClient(options)
-	if len(os.Args) == 2 && os.Args[1] == "worker" {
+	switch what := strings.Join(os.Args[1:], " "); what {
+	case "web":
+		return serve(db)
+	case "worker":
 		return work(ctx, db)
+	default:
+		return fmt.Errorf("unknown command %q", what)
 	}
-	return serve(db)
 }
 
 func serve(db *redis.Client) error {
