@@ -74,7 +74,7 @@ func storesOf(t *testing.T, stores ...*store) LogStores {
 	t.Helper()
 	all := stands{}
 	for _, s := range stores {
-		handler := http.Handler(http.NotFoundHandler())
+		handler := http.NotFoundHandler()
 		if s != nil {
 			_, handler = logstorev1connect.NewLogstoreServiceHandler(s)
 		}

@@ -4,6 +4,7 @@ package logstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -549,7 +550,7 @@ func TestFollowing(t *testing.T) {
 			}
 			return nil
 		})
-		if err != context.Canceled {
+		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		return got

@@ -38,16 +38,16 @@ func (m *machine) answered(ctx context.Context, q *logstorev1.ReadRequest, caugh
 func TestWhatIsNotKeptIsSaid(t *testing.T) {
 	for name, c := range map[string]struct {
 		// fail makes that the app's next line can't be kept; the function that it returns undoes it.
-		fail func(m *machine, file string) (undo func())
+		fail func(m *machine) (undo func())
 		// others is what readers of another app get.
 		others error
 	}{
-		"a disk that is full": {func(m *machine, _ string) func() {
+		"a disk that is full": {func(m *machine) func() {
 			blocked := m.segment("web")
 			m.rename(blocked, blocked+".aside")
 			return func() { m.rename(blocked+".aside", blocked) }
 		}, nil},
-		"a new service for which there is no room": {func(m *machine, file string) func() {
+		"a new service for which there is no room": {func(m *machine) func() {
 			for i := range appServices {
 				name := fmt.Sprintf("s%02d", i)
 				m.say(m.file(appID(1), name+"-7d9f-abcde", name, 0), at(1, "x"))
@@ -61,7 +61,7 @@ func TestWhatIsNotKeptIsSaid(t *testing.T) {
 				}
 			}
 		}, nil},
-		"files that can't be listed": {func(m *machine, _ string) func() {
+		"files that can't be listed": {func(m *machine) func() {
 			pods := m.s.pods
 			broken, err := os.OpenRoot(m.pods)
 			if err != nil {
@@ -79,7 +79,7 @@ func TestWhatIsNotKeptIsSaid(t *testing.T) {
 			m.scan()
 			var undo func()
 			follower, err := m.answered(t.Context(), &logstorev1.ReadRequest{App: appID(1), Follow: true}, func() {
-				undo = c.fail(m, file)
+				undo = c.fail(m)
 				m.say(file, at(2, "two"))
 				if m.s.Scan() == nil {
 					t.Error("nothing failed")
