@@ -18,7 +18,7 @@ import (
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "%s\n", err)
-		os.Exit(code(err))
+		os.Exit(code(err)) //nolint:forbidigo // this is main
 	}
 }
 

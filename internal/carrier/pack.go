@@ -118,8 +118,9 @@ func (p *packer) entry(root *os.Root, parent, base string, depth int) error {
 		return p.header(info, name, target, nil)
 	case 0:
 		return p.regular(root, name, base)
+	default:
+		return p.header(info, name, "", nil)
 	}
-	return p.header(info, name, "", nil)
 }
 
 // link writes a further name of a file that is in the archive already, and reports whether it did.
