@@ -109,14 +109,14 @@ func (p *packer) entry(root *os.Root, parent, base string, depth int) error {
 	if known, err := p.link(info, name); known || err != nil {
 		return err
 	}
-	switch info.Mode().Type() {
-	case fs.ModeSymlink:
+	switch kind := info.Mode().Type(); {
+	case kind == fs.ModeSymlink:
 		target, err := root.Readlink(base)
 		if err != nil {
 			return err
 		}
 		return p.header(info, name, target, nil)
-	case 0:
+	case kind == 0:
 		return p.regular(root, name, base)
 	default:
 		return p.header(info, name, "", nil)
