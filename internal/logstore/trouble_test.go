@@ -282,6 +282,13 @@ func TestTheNewestRunsAreLookedAt(t *testing.T) {
 	})
 }
 
+// scanned is when the last scan began.
+func (m *machine) scanned() time.Time {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	return m.s.scanned
+}
+
 // Those who ask one after another have their lines, and not each a scan of his own at once.
 func TestReadsShareAScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -290,7 +297,7 @@ func TestReadsShareAScan(t *testing.T) {
 		if err := m.s.Scan(); err != nil {
 			t.Fatal(err)
 		}
-		first := m.s.scanned
+		first := m.scanned()
 		m.say(m.file(appID(1), podName, "web", 0), at(1, "one"))
 		for range 5 {
 			time.Sleep(time.Millisecond) // the bubble's clock
@@ -306,13 +313,13 @@ func TestReadsShareAScan(t *testing.T) {
 			}()
 		}
 		time.Sleep(scanPause / 2)
-		if !m.s.scanned.Equal(first) {
+		if !m.scanned().Equal(first) {
 			t.Error("there was a scan more")
 		}
 		time.Sleep(scanPause)
 		synctest.Wait()
-		if !m.s.scanned.Equal(first.Add(scanPause)) {
-			t.Errorf("the last scan was %s after the first", m.s.scanned.Sub(first))
+		if last := m.scanned(); !last.Equal(first.Add(scanPause)) {
+			t.Errorf("the last scan was %s after the first", last.Sub(first))
 		}
 	})
 }
