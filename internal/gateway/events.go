@@ -139,7 +139,7 @@ func ofApp(app *v1alpha1.App) []happened {
 // updatedAt is when the order was last written, as the API server notes it; zero if it does not.
 func updatedAt(app *v1alpha1.App) (last time.Time) {
 	for _, f := range app.ManagedFields {
-		ordered := f.Subresource == "" && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.Raw, []byte(`"f:manifestHash"`))
+		ordered := f.Subresource == "" && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.GetRawBytes(), []byte(`"f:manifestHash"`))
 		if ordered && f.Time != nil && f.Operation == metav1.ManagedFieldsOperationUpdate && f.Time.After(last) {
 			last = f.Time.Time
 		}

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -185,7 +186,7 @@ func TestEventsAreFollowed(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		cancel()
-		if err := <-done; err != context.Canceled {
+		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		if diff := cmp.Diff([]string{"ordered 1", "started 1", "started 3", " 0"}, got); diff != "" {
