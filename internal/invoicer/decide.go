@@ -83,16 +83,23 @@ func (s sight) surely() time.Time {
 }
 
 // left is what remains of the confirmed deposit after all that was used or signed away, arrears first.
-func (s sight) left() tariff.Amount { return s.leftOf(s.seen.Confirmed.Deposited) }
+func (s sight) left() tariff.Amount { return s.leftOf(s.confirmed()) }
 
-func (s sight) leftOf(deposited tariff.Amount) tariff.Amount {
+// confirmed is the channel with the deposit that is confirmed and all that was claimed so far.
+func (s sight) confirmed() channel.State {
+	c := s.seen.Confirmed
+	c.Claimed = s.seen.Claimed
+	return c
+}
+
+func (s sight) leftOf(seen channel.State) tariff.Amount {
 	due := s.owed
-	for _, a := range []tariff.Amount{s.seen.Claimed, value(s.voucher), value(s.release)} {
+	for _, a := range []tariff.Amount{seen.Claimed, value(s.voucher), value(s.release)} {
 		if a.Cmp(due) > 0 {
 			due = a
 		}
 	}
-	left, err := deposited.Sub(due)
+	left, err := seen.Deposited.Sub(due)
 	if err != nil {
 		return tariff.Amount{} // arrears
 	}
@@ -127,7 +134,7 @@ func (c Config) fund(s sight) *step {
 		return s.doubtful("the channel seems to be closed, or its notice over, which is not final yet")
 	}
 	left, reserve := s.left(), c.reserve(s, s.seen.Confirmed.Deposited)
-	if !c.enough(s, s.seen.Confirmed.Deposited) {
+	if !c.enough(s, s.confirmed()) {
 		return c.exhaust(s, left, reserve)
 	}
 	if s.status() == channel.Notice {

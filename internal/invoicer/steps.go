@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
 )
@@ -32,10 +33,10 @@ func (c Config) reserve(s sight, deposited tariff.Amount) tariff.Amount {
 	return wanted.Min(quarter)
 }
 
-// enough reports whether an app may run on a deposit: more than the reserve is left, and once it was exhausted, the minimum runway besides,
+// enough reports whether an app may run on a channel: more than the reserve is left, and once it was exhausted, the minimum runway besides,
 // so that a deposit of next to nothing starts no pods.
-func (c Config) enough(s sight, deposited tariff.Amount) bool {
-	left, reserve := s.leftOf(deposited), c.reserve(s, deposited)
+func (c Config) enough(s sight, seen channel.State) bool {
+	left, reserve := s.leftOf(seen), c.reserve(s, seen.Deposited)
 	if exhausted(s.funded) && left.Cmp(reserve.Add(cost(s.prices, s.awake, c.ResumeRunway))) < 0 {
 		return false
 	}
@@ -76,17 +77,13 @@ func (c Config) nearlyOver(s sight) bool {
 }
 
 // graceOver reports whether the grace is over for sure: by our clock and by a block that most endpoints call final, so that one clock that
-// jumps deletes nothing; and not even a deposit that may still be taken back would let the app run.
+// jumps deletes nothing; and not even a deposit that may still be taken back would let the app run. What was claimed counts against it at
+// the same depth: what is final is the word of most endpoints, so that none alone can claim an app's deposit away.
 func (c Config) graceOver(s sight) bool {
 	if !c.nearlyOver(s) || s.seen.Final == nil || s.seen.FinalTime.Before(s.graceEnd(c.VolumeGrace)) {
 		return false
 	}
-	for _, deposited := range []tariff.Amount{s.seen.Deposited, s.seen.Confirmed.Deposited, s.seen.Final.Deposited} {
-		if c.enough(s, deposited) {
-			return false
-		}
-	}
-	return true
+	return !c.enough(s, s.seen.State) && !c.enough(s, s.confirmed()) && !c.enough(s, *s.seen.Final)
 }
 
 // exhaustedFrom is since when the app is exhausted, nil if it is not.
@@ -101,8 +98,9 @@ func (s sight) exhaustedFrom(next *step) *metav1.Time {
 	case next == nil && !was:
 		return nil
 	}
-	now := metav1.NewTime(s.now.Truncate(time.Second))
-	return &now
+	// The later of our clock and the chain's: one that is behind now would have used up the grace by the time it is put right.
+	from := metav1.NewTime(s.at().Truncate(time.Second))
+	return &from
 }
 
 // throttle puts an app to sleep that reserves more than its channel's cap pays for, once what it owes is ahead of what can be claimed by

@@ -60,6 +60,16 @@ func TestGraceOver(t *testing.T) {
 				d.Deposited = tariff.Units(20_000)
 			}
 		}, v1alpha1.ReasonFunded},
+		"all of it claimed, as one endpoint says, and most do not": {time.Hour, func(_ *Config, s *sight) {
+			s.owed = tariff.Units(100)
+			s.seen.Claimed, s.seen.Confirmed.Claimed = tariff.Units(10_000), tariff.Units(10_000)
+		}, v1alpha1.ReasonExhausted},
+		"all of it claimed, as most say": {time.Hour, func(_ *Config, s *sight) {
+			s.owed = tariff.Units(100)
+			for _, d := range []*channel.State{&s.seen.State, &s.seen.Confirmed, s.seen.Final} {
+				d.Claimed = tariff.Units(10_000)
+			}
+		}, v1alpha1.ReasonGraceOver},
 		"the chain is in doubt":   {time.Hour, func(_ *Config, s *sight) { s.seen.Doubt = errDown }, ""},
 		"the chain is unseen":     {time.Hour, func(_ *Config, s *sight) { s.seen = nil }, ""},
 		"nobody knows since when": {time.Hour, func(_ *Config, s *sight) { s.funds = nil }, v1alpha1.ReasonExhausted},
@@ -80,6 +90,32 @@ func TestGraceOver(t *testing.T) {
 				t.Errorf("Funded says %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// A clock that is two days behind when an app runs out is put right a look later: the grace is all there.
+func TestAClockThatWasBehindTakesNothingFromTheGrace(t *testing.T) {
+	cfg, s := baseline()
+	s.owed = tariff.Units(10_000)
+	right := s.now
+	for _, look := range []struct {
+		after time.Duration // by the right clock
+		ours  time.Duration // of that
+		want  string
+	}{
+		{0, -48 * time.Hour, v1alpha1.ReasonExhausted},
+		{time.Minute, 0, v1alpha1.ReasonExhausted},
+		{cfg.VolumeGrace - time.Second, 0, v1alpha1.ReasonExhausted},
+		{cfg.VolumeGrace, 0, v1alpha1.ReasonGraceOver},
+	} {
+		s.seen.Time = right.Add(look.after)
+		s.now = s.seen.Time.Add(look.ours)
+		s.deepen()
+		final := s.seen.State
+		s.seen.Final, s.seen.FinalTime = &final, s.seen.Time
+		if step := apply(cfg, &s); step == nil || step.reason != look.want {
+			t.Errorf("%s after it ran out: %+v, want %s", look.after, step, look.want)
+		}
 	}
 }
 
