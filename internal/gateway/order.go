@@ -225,9 +225,9 @@ func withKept(m *manifestv1.Manifest, present *v1alpha1.App) *manifestv1.Manifes
 	return all
 }
 
-// checkCap: all that the workload can cost can be claimed, what is kept of earlier versions included.
+// checkCap: all that was ordered can be claimed, what is kept of earlier versions included.
 func (g *Gateway) checkCap(_ context.Context, o *order) error {
-	if least := quote.Cap(o.tariff, withKept(o.req.Manifest, o.present)); o.terms.Cap.Cmp(least) < 0 {
+	if least := quote.LeastCap(o.tariff, withKept(o.req.Manifest, o.present)); o.terms.Cap.Cmp(least) < 0 {
 		err := refuse(providerv1.Reason_REASON_CAP_EXCEEDED, "the manifest needs a cap of %s per second, the channel has %s", least, o.terms.Cap)
 		return fault.Hint(err, "ask for a quote for this manifest, make the app smaller, or remove volumes that are only kept: apocryph volume ls")
 	}

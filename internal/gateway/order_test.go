@@ -20,6 +20,7 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
+	"github.com/apocryph/apocryph/internal/fault"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
@@ -460,5 +461,20 @@ func TestTheCapCoversWhatIsKept(t *testing.T) {
 	}
 	if withKept(m, nil) != m {
 		t.Error("a first order has something kept")
+	}
+}
+
+// A channel's cap stays what it was when it was opened: before the log that is kept was a part of the offer, too.
+func TestAnUpdateGoesOnByAnOlderCap(t *testing.T) {
+	w := newWorld(t)
+	m := &manifestv1.Manifest{Services: []*manifestv1.Service{{Resources: &manifestv1.Resources{EphemeralBytes: 1 << 30}}}}
+	o := &order{req: &providerv1.ApplyRequest{Manifest: m}, tariff: tariff.Tariff{EphemeralGiBHour: tariff.Units(3600 * 1024)}}
+	o.terms.Cap = tariff.Units(2048)
+	if err := w.g.checkCap(t.Context(), o); err != nil {
+		t.Errorf("a cap of two replicas without logs: %v", err)
+	}
+	o.terms.Cap = tariff.Units(2047)
+	if err := w.g.checkCap(t.Context(), o); fault.ReasonOf(err) != providerv1.Reason_REASON_CAP_EXCEEDED {
+		t.Errorf("a cap one below that: %v", err)
 	}
 }

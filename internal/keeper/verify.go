@@ -227,9 +227,12 @@ func checkChannel(o own, app *v1alpha1.App, got *order) error {
 	return nil
 }
 
-// checkCap: what the workload can cost can be claimed.
-func checkCap(_ own, _ *v1alpha1.App, got *order) error {
-	if least := quote.Cap(got.tariff, got.manifest); got.terms.Cap.Cmp(least) < 0 {
+// checkCap: what was ordered can be claimed. Nobody is kept from stopping what costs more.
+func checkCap(_ own, app *v1alpha1.App, got *order) error {
+	if len(app.Spec.Stop) > 0 {
+		return nil
+	}
+	if least := quote.LeastCap(got.tariff, got.manifest); got.terms.Cap.Cmp(least) < 0 {
 		return fmt.Errorf("the channel's cap is %s per second, the manifest needs %s", got.terms.Cap, least)
 	}
 	return nil

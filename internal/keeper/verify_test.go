@@ -13,6 +13,7 @@ import (
 	"github.com/apocryph/apocryph/internal/delegation"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/tariff"
 )
 
 func lower(a common.Address) string { return "0x" + common.Bytes2Hex(a[:]) }
@@ -67,7 +68,11 @@ func TestVerify(t *testing.T) {
 		"another channel beside it":       {func(w *world) { w.onApp = func(a *v1alpha1.App) { a.Spec.Channel = common.Hash{1}.Hex() } }, ReasonForeignChannel},
 		"a cap exactly large enough":      {func(w *world) { w.cap = 2 }, ""},
 		"a cap one too small":             {func(w *world) { w.cap = 1 }, ReasonCapTooSmall},
-		"stop by another peer":            {func(w *world) { w.stop = true; w.onApp = forgeStop(w) }, ReasonStopInvalid},
+		"a cap offered before the log that is kept was a part of it": {func(w *world) { w.logsCost(t); w.cap = 2050 }, ""},
+		"a cap one below that":                   {func(w *world) { w.logsCost(t); w.cap = 2049 }, ReasonCapTooSmall},
+		"a cap one too small, and stopped":       {func(w *world) { w.cap, w.stop = 1, true }, ""},
+		"a cap one too small, and a forged stop": {func(w *world) { w.cap, w.stop, w.onApp = 1, true, forgeStop(w) }, ReasonStopInvalid},
+		"stop by another peer":                   {func(w *world) { w.stop = true; w.onApp = forgeStop(w) }, ReasonStopInvalid},
 		"an order as the stop": {func(w *world) {
 			w.stop = true
 			w.onStop = func(s *delegation.Statement) { s.Action = orderv1.Action_ACTION_APPLY }
@@ -127,6 +132,18 @@ func forgeStop(*world) func(*v1alpha1.App) {
 			panic(err)
 		}
 	}
+}
+
+// logsCost has a MiB of a service's disk cost one unit a second. Without the log, two replicas of the order cost 2 for CPU and 2048 for disk.
+func (w *world) logsCost(t *testing.T) {
+	t.Helper()
+	prices := w.keeper.cfg.Tariff
+	prices.EphemeralGiBHour = tariff.Units(3600 * 1024)
+	id, err := prices.ID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.onQuote = func(q *orderv1.Quote) { q.Tariff, q.Terms.Tariff = prices.Proto(), id[:] }
 }
 
 func TestCheckMemory(t *testing.T) {

@@ -86,6 +86,14 @@ func Rate(m *manifestv1.Manifest) (pods, volumes usage.Rate) {
 	return pods, volumes
 }
 
+// Ordered returns what the manifest itself names of the same: what a channel's cap has to pay for at least. What the provider adds is part
+// of the cap that it offers, but no order may be refused for what came to be added after its channel was opened.
+func Ordered(m *manifestv1.Manifest) (pods, volumes usage.Rate) {
+	pods, volumes = Rate(m)
+	pods.EphemeralBytes -= int64(len(m.GetServices())) * KeptLogBytes
+	return pods, volumes
+}
+
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), ErrInvalid)
 }
