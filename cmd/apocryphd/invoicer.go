@@ -219,13 +219,20 @@ func (e *escrow) Release(ctx context.Context, release invoicer.Claim) (invoicer.
 func spent(receipts ...evm.Receipt) invoicer.Spent {
 	s := invoicer.Spent{Wei: new(big.Int), Paid: map[channel.ID]tariff.Amount{}}
 	for _, r := range receipts {
+		if len(r.Events) > 0 { // else nothing took effect
+			s.Transactions++
+		}
 		s.Gas += r.GasUsed
 		if r.GasPrice != nil {
 			s.Wei.Add(s.Wei, new(big.Int).Mul(r.GasPrice, new(big.Int).SetUint64(r.GasUsed)))
 		}
 		for _, e := range r.Events {
-			if e.Kind == evm.Claimed {
+			switch e.Kind {
+			case evm.Claimed:
 				s.Paid[e.Channel] = s.Paid[e.Channel].Add(e.Amount)
+			case evm.ClaimSkipped:
+				s.Paid[e.Channel] = s.Paid[e.Channel].Add(tariff.Amount{})
+			default:
 			}
 		}
 	}

@@ -58,7 +58,8 @@ func (w *Wallet) Claim(ctx context.Context, c Claim) (Receipt, error) {
 }
 
 // ClaimBatch claims several vouchers, in one transaction for all channels that pay the same parties in the same token. Those that would
-// be refused alone are skipped, and appear as ClaimSkipped. If a transaction fails, the receipts of those before it are returned too.
+// be refused alone are skipped, and appear as ClaimSkipped. If a transaction fails, the others are sent all the same, and the receipts of
+// those that took effect are returned with the error; only one that is still under way keeps those behind it.
 func (w *Wallet) ClaimBatch(ctx context.Context, claims []Claim) ([]Receipt, error) {
 	type group struct {
 		payment channels.Payment
@@ -75,14 +76,19 @@ func (w *Wallet) ClaimBatch(ctx context.Context, claims []Claim) ([]Receipt, err
 		index[key].items = append(index[key].items, claim(c))
 	}
 	var out []Receipt
+	var errs []error
 	for _, g := range groups {
 		r, err := w.Send(ctx, Call{To: &w.cfg.Channels, Data: w.channels.PackClaimBatch(g.payment, g.items)})
-		if err != nil {
-			return out, fmt.Errorf("claiming on %d channels: %w", len(g.items), err)
+		if err == nil {
+			out = append(out, r)
+			continue
 		}
-		out = append(out, r)
+		errs = append(errs, fmt.Errorf("claiming on %d channels: %w", len(g.items), err))
+		if errors.Is(err, ErrNotMined) || ctx.Err() != nil {
+			break
+		}
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // Release pays the signer's final total, closes the channel and refunds its publisher.

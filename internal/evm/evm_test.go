@@ -295,6 +295,34 @@ func TestClaimBatch(t *testing.T) {
 	}
 }
 
+// Channels with other payees are paid by another transaction, and do not wait for one that fails.
+func TestClaimBatchGoesOnBehindAFailure(t *testing.T) {
+	w, ctx := newWorld(t, evmtest.Options{}), t.Context()
+	a, b, c := w.terms(1), w.terms(2), w.terms(3)
+	b.Payees = []channel.Payee{{Account: common.Address{7}, Share: 250_000}}
+	c.Payees = []channel.Payee{{Account: common.Address{8}, Share: 250_000}}
+	for _, terms := range []channel.Terms{a, b, c} {
+		w.open(t, terms)
+	}
+	w.pass(t, time.Hour)
+	estimates := 0
+	w.node.Inject(evmtest.Fault{Method: "eth_estimateGas", Do: evmtest.Revert("0x"), If: func(evmtest.Request) bool {
+		estimates++
+		return estimates == 2
+	}})
+	receipts, err := w.provider.ClaimBatch(ctx, []evm.Claim{w.voucher(t, a, 10), w.voucher(t, b, 20), w.voucher(t, c, 30)})
+	if !errors.Is(err, evm.ErrReverted) || len(receipts) != 2 {
+		t.Fatalf("%d receipts, %v; want the first and the third", len(receipts), err)
+	}
+	d := w.publisher.Domain()
+	if got := receipts[0].Claimed(a.ID(d)); got.String() != "10" {
+		t.Errorf("claimed %s on the first", got)
+	}
+	if got := receipts[1].Claimed(c.ID(d)); got.String() != "30" {
+		t.Errorf("claimed %s on the third", got)
+	}
+}
+
 func TestDialChecksWhereItIs(t *testing.T) {
 	w := newWorld(t, evmtest.Options{})
 	wrong, empty, another := w.cfg, w.cfg, w.cfg

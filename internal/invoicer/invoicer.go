@@ -81,11 +81,12 @@ type Claim struct {
 	Signature []byte
 }
 
-// Spent is what transactions cost, in gas and in wei, and what they paid on each channel.
+// Spent is what transactions cost, in gas and in wei, and what they paid on each channel: zero on one that was skipped.
 type Spent struct {
-	Gas  uint64
-	Wei  *big.Int
-	Paid map[channel.ID]tariff.Amount
+	Transactions int
+	Gas          uint64
+	Wei          *big.Int
+	Paid         map[channel.ID]tariff.Amount
 }
 
 // chain is the Channels contract with a wallet that pays for gas; package evm has both. Claim and Release return when what they sent took

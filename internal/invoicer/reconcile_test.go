@@ -63,7 +63,7 @@ func (c *contract) State(_ context.Context, id channel.ID, final bool) (Seen, er
 }
 
 func (c *contract) Claim(_ context.Context, claims []Claim) (Spent, error) {
-	spent := Spent{Gas: 1000, Wei: big.NewInt(7000), Paid: map[channel.ID]tariff.Amount{}}
+	spent := Spent{Transactions: 1, Gas: 1000, Wei: big.NewInt(7000), Paid: map[channel.ID]tariff.Amount{}}
 	for _, claim := range claims {
 		id := claim.Terms.ID(c.domain)
 		if err := channel.Verify(channel.Voucher{Channel: id, Total: claim.Total}, c.domain, claim.Signature, claim.Terms.Signer); err != nil || c.down {
@@ -80,7 +80,7 @@ func (c *contract) Release(_ context.Context, r Claim) (Spent, error) {
 	if err := channel.Verify(channel.Release{Channel: id, Total: r.Total}, c.domain, r.Signature, r.Terms.Signer); err != nil || c.down {
 		return Spent{}, errors.Join(err, errDown)
 	}
-	spent := Spent{Gas: 500, Paid: map[channel.ID]tariff.Amount{}}
+	spent := Spent{Transactions: 1, Gas: 500, Paid: map[channel.ID]tariff.Amount{}}
 	c.state, spent.Paid[id] = channel.Spend(c.state, r.Terms, r.Total, c.now())
 	c.state.NoticeEnd = closedForEver
 	c.calls = append(c.calls, "release "+r.Total.String())

@@ -85,7 +85,8 @@ func (i *Invoicer) collectBatches(ctx context.Context) error {
 }
 
 // flush sends all that is due. What was sent counts as claimed even where the contract skipped it, so that a claim that is no good costs
-// gas once in ClaimEvery; what is not known to have been sent is put in again at the next look.
+// gas once in ClaimEvery; what is not known to have been sent is put in again at the next look. A batch may be several transactions, and
+// one that fails says nothing about the others.
 func (i *Invoicer) flush(ctx context.Context) {
 	for ctx.Err() == nil {
 		apps, claims := i.till.take(i.cfg.BatchMost)
@@ -95,12 +96,14 @@ func (i *Invoicer) flush(ctx context.Context) {
 		spent, err := i.chain.Claim(ctx, claims)
 		i.booked("claim", spent, claims, err)
 		if err != nil {
-			i.log.Warn("claims failed", "claims", len(claims), "error", err)
+			i.log.Warn("claims failed", "claims", len(claims), "of them sent", len(spent.Paid), "error", err)
 		} else {
-			for _, app := range apps {
+			i.log.Info("claims took effect", "claims", len(claims), "gas", spent.Gas)
+		}
+		for n, app := range apps {
+			if _, sent := spent.Paid[claims[n].Terms.ID(i.cfg.Domain)]; sent || err == nil {
 				i.noteClaim(app, i.now())
 			}
-			i.log.Info("claims took effect", "claims", len(claims), "paid", len(spent.Paid), "gas", spent.Gas)
 		}
 		i.till.sent(apps)
 	}
@@ -110,9 +113,8 @@ func (i *Invoicer) flush(ctx context.Context) {
 func (i *Invoicer) booked(kind string, spent Spent, claims []Claim, err error) {
 	if err != nil {
 		i.count.failed.WithLabelValues(kind).Inc()
-	} else {
-		i.count.sent.WithLabelValues(kind).Inc()
 	}
+	i.count.sent.WithLabelValues(kind).Add(float64(spent.Transactions))
 	i.count.gas.WithLabelValues(kind).Add(float64(spent.Gas))
 	if spent.Wei != nil {
 		wei, _ := spent.Wei.Float64()

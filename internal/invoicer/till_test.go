@@ -28,14 +28,16 @@ type counter struct {
 	chain
 
 	batches [][]string
-	err     error
+	// err is how a call ends of which the first took claims took effect all the same.
+	err  error
+	took int
 	// during is called while a transaction is under way.
 	during func()
 }
 
 func (c *counter) Claim(_ context.Context, claims []Claim) (Spent, error) {
 	var totals []string
-	spent := Spent{Gas: 20_000 * uint64(len(claims)), Wei: big.NewInt(int64(60_000 * len(claims))), Paid: map[channel.ID]tariff.Amount{}}
+	spent := Spent{Transactions: 1, Gas: 20_000 * uint64(len(claims)), Wei: big.NewInt(int64(60_000 * len(claims))), Paid: map[channel.ID]tariff.Amount{}}
 	for _, claim := range claims {
 		totals = append(totals, claim.Total.String())
 		spent.Paid[claim.Terms.ID(domain())] = claim.Total
@@ -44,10 +46,15 @@ func (c *counter) Claim(_ context.Context, claims []Claim) (Spent, error) {
 	if c.during != nil {
 		c.during()
 	}
-	if c.err != nil {
+	for n, claim := range claims {
+		if c.err != nil && n >= c.took {
+			delete(spent.Paid, claim.Terms.ID(domain()))
+		}
+	}
+	if c.err != nil && c.took == 0 {
 		return Spent{}, c.err
 	}
-	return spent, nil
+	return spent, c.err
 }
 
 func domain() eip712.Domain { return eip712.Domain{ChainID: 1, Contract: common.Address{1}} }
@@ -133,6 +140,21 @@ func TestAClaimUnderWayIsNotSentTwice(t *testing.T) {
 	i.flush(t.Context())
 	if diff := cmp.Diff([][]string{{"10"}, {"20"}, {"21"}}, chain.batches); diff != "" {
 		t.Errorf("batches (-want +got):\n%s", diff)
+	}
+}
+
+// A batch is several transactions when an app was opened with an older payout. What one of them took is not sent again because another failed.
+func TestWhatABatchTookBeforeItFailedCounts(t *testing.T) {
+	i, chain := newTeller(t)
+	chain.err, chain.took = errors.New("the gas account is empty"), 1
+	i.put(1, 10, true)
+	i.put(2, 20, true)
+	i.flush(t.Context())
+	if i.lastClaim("app1").IsZero() {
+		t.Error("the one that took effect does not count as claimed")
+	}
+	if !i.lastClaim("app2").IsZero() {
+		t.Error("the one that failed counts as claimed")
 	}
 }
 
