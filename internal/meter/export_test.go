@@ -8,7 +8,9 @@ import "time"
 type Pulse = pulse
 
 // Hear is hear.
-func (p *pulse) Hear(beats, ready map[string]time.Time, now time.Time) { p.hear(beats, ready, now) }
+func (p *pulse) Hear(beats, ready map[string]time.Time, now, clock time.Time) {
+	p.hear(beats, ready, now, clock)
+}
 
 // Latest is latest.
 func (p *pulse) Latest(now time.Time) (Heard, bool) { return p.latest(now) }

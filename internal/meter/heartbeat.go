@@ -16,7 +16,7 @@ const (
 	// settling is how much younger than the last heartbeat a second must not be to be billed, and for how long heartbeats must have come without a
 	// pause: a kubelet reports that a container ended within 10 s of reaching the API server, where the heartbeat may come first.
 	settling = 20 * time.Second
-	// maxPause is how far apart heartbeats may be to come without a pause.
+	// maxPause is how far apart heartbeats may be to come without a pause. What runs on a machine that is too busy for that is billed further behind.
 	maxPause = 12 * time.Second
 	// maxSilence is how long a machine may be silent before the time since is unproven. Kubernetes declares it dead after 50 s.
 	maxSilence = 2 * time.Minute
@@ -32,12 +32,14 @@ type Machine struct {
 	Since time.Time
 	// Steady is the time from which on heartbeats came without a pause.
 	Steady time.Time
+	// Before are the last heartbeat but one and the last but two, zero if there were none since the clock jumped or a long silence.
+	Before [2]time.Time
 }
 
 // Heard is what all machines' heartbeats prove at one moment.
 type Heard struct {
 	Machines map[string]Machine
-	// Cluster is all of them as if they were one, which beats while any does.
+	// Cluster is all of them as if they were one, which beats while any does whose clock is not far ahead of the meter's.
 	Cluster Machine
 }
 
@@ -51,8 +53,9 @@ type pulse struct {
 }
 
 // hear takes in every machine's last heartbeat and, of those that are ready, since when Kubernetes has called them so. The latter counts
-// only where there was nobody to listen: for machines that are new, or after the meter was away.
-func (p *pulse) hear(beats, ready map[string]time.Time, now time.Time) {
+// only where there was nobody to listen: for machines that are new, or after the meter was away. Of now the monotonic reading counts, of clock what
+// it shows.
+func (p *pulse) hear(beats, ready map[string]time.Time, now, clock time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now.Sub(p.looked) > attention {
@@ -64,7 +67,8 @@ func (p *pulse) hear(beats, ready map[string]time.Time, now time.Time) {
 	for name, beat := range beats {
 		machines[name] = p.heard.Machines[name].follow(beat, ready[name])
 		since = earlier(since, ready[name])
-		if beat.After(newest) {
+		// One machine's clock that is ahead would else be a silence of all others, and volumes free until they come there.
+		if beat.After(newest) && beat.Sub(clock) <= maxSilence {
 			newest = beat
 		}
 	}
@@ -103,21 +107,31 @@ func (m Machine) follow(beat, ready time.Time) Machine {
 			m.Since = ready
 		}
 	case silent > maxSilence:
-		m.Since, m.Steady = beat, beat
-	case silent > maxPause || silent < 0:
-		m.Steady = beat
+		m.Since, m.Steady, m.Before = beat, beat, [2]time.Time{}
+	case silent < 0:
+		m.Steady, m.Before = beat, [2]time.Time{}
+	case silent > 0:
+		m.Before = [2]time.Time{m.Beat, m.Before[0]}
+		if silent > maxPause {
+			m.Steady = beat
+		}
 	}
 	m.Beat = beat
 	return m
 }
 
-// upTo returns the time up to which what still runs on the machine may be billed; zero if that is not known now.
+// upTo returns the time up to which what still runs on the machine may be billed; zero if that is not known now. A machine may be late with its
+// heartbeats for as long as it is busy, at its tenants' will: then what is older than the last but two is certain, because after a pause the
+// kubelet had from one heartbeat to the next to report what ended before.
 func (m Machine) upTo() time.Time {
 	t := m.Beat.Add(-settling)
-	if t.Before(m.Steady) {
+	if !t.Before(m.Steady) {
+		return t
+	}
+	if m.Before[1].IsZero() {
 		return time.Time{}
 	}
-	return t
+	return m.Before[1].Add(-settling)
 }
 
 // credible returns until when an end may be that the machine records: one that is later than that slept since its last heartbeat, or its clock jumped.

@@ -147,7 +147,8 @@ func (m *Meter) hear(ctx context.Context) error {
 			return err
 		}
 	}
-	m.pulse.hear(beats, ready, m.now())
+	now := m.now()
+	m.pulse.hear(beats, ready, now, now)
 	return nil
 }
 
@@ -187,11 +188,14 @@ func (m *Meter) account(ctx context.Context, name string, due bool) error {
 	if err != nil {
 		return err
 	}
-	if u.Status.Final {
-		m.gauges.set(name, u.Status)
-		return nil
+	m.gauges.set(name, u.Status)
+	if u.Status.Final && app.Status.Phase == v1alpha1.PhaseEnded {
+		return nil // its namespace is gone
 	}
 	seen, objects, err := m.observe(ctx, &app)
+	if u.Status.Final && apierrors.IsForbidden(err) {
+		return nil // the rights go before the namespace does, and nothing is left to count
+	}
 	if err != nil {
 		return err
 	}

@@ -220,6 +220,31 @@ func TestMissingRightsEndNothing(t *testing.T) {
 	}
 }
 
+// Whoever makes a pod when all is settled has it free, and must not hold the namespace up.
+func TestWhatComesAfterTheEndIsLetGo(t *testing.T) {
+	final := &v1alpha1.Usage{ObjectMeta: metav1.ObjectMeta{Namespace: "sys", Name: "a"}, Status: v1alpha1.UsageStatus{Final: true}}
+	c := cluster(interceptor.Funcs{}, theApp(), thePod(), final, heartbeat(40), theMachine())
+	m := newMeter(c, 60)
+	p := &corev1.Pod{}
+	for _, want := range [][]string{{"other/one", v1alpha1.FinalizerMeter}, {"other/one"}} {
+		if err := m.step(t); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(thePod()), p); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, p.Finalizers); diff != "" {
+			t.Errorf("finalizers (-want +got):\n%s", diff)
+		}
+		if err := c.Delete(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(v1alpha1.UsageStatus{Final: true}, stored(t, c)); diff != "" {
+		t.Errorf("account (-want +got):\n%s", diff)
+	}
+}
+
 func TestWithoutHeartbeatsNothingIsDecided(t *testing.T) {
 	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40))
 	end(t, c, 50)

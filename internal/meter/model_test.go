@@ -145,7 +145,7 @@ func (m *model) hear(p *process) {
 			}
 		}
 	}
-	p.pulse.Hear(beats, ready, instant(m.t-m.slept))
+	p.pulse.Hear(beats, ready, instant(m.t-m.slept), instant(m.t))
 	p.hears = m.t + 5000
 }
 
@@ -171,7 +171,7 @@ func (m *model) event() {
 	case n < 36 && len(m.claims) > 0:
 		m.removeClaim(m.claims[m.IntN(len(m.claims))])
 	case n < 42:
-		m.silence(h, m.span(35), false) // Kubernetes takes no notice
+		m.silence(h, m.span(35-h.late/1000), false) // Kubernetes takes no notice
 	case n < 44 && m.gaps:
 		m.loose = true
 		m.silence(h, 150_000+m.span(1000), m.IntN(2) == 0)

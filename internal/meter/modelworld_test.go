@@ -35,6 +35,7 @@ type host struct {
 	cut, asleep           int64 // until when
 	lost, jumped          bool
 	beat, heard, nextBeat int64 // the last heartbeat by its clock and in truth, and when the next is due
+	late                  int64 // by how much its heartbeats are at most
 	ready                 int64 // since when Kubernetes calls it so; -1 if it does not
 	silences              [][2]int64
 }
@@ -92,7 +93,7 @@ type disk struct {
 func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 6))}
 	for range 1 + w.IntN(2) {
-		w.hosts = append(w.hosts, &host{clock: int64(w.IntN(3)) * 1700, ready: -1_000_000, nextBeat: int64(w.IntN(9000))})
+		w.hosts = append(w.hosts, &host{clock: int64(w.IntN(3)) * 1700, ready: -1_000_000, nextBeat: int64(w.IntN(9000)), late: int64(w.IntN(4)/3) * 14_000})
 	}
 	return w
 }
@@ -164,7 +165,7 @@ func (w *world) live(h *host) {
 		if h.ready < 0 && h.ready != -1_000_000 {
 			h.ready = w.t + h.clock // which is for the kubelet to say
 		}
-		h.beat, h.heard, h.nextBeat = w.t+h.clock, w.t, w.t+10_000+w.Int64N(400)
+		h.beat, h.heard, h.nextBeat = w.t+h.clock, w.t, w.t+10_000+w.Int64N(400+h.late)
 	}
 	if w.t-h.heard > 50_000 && h.ready != -1 {
 		h.ready = -1

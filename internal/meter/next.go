@@ -40,11 +40,11 @@ type Observed struct {
 }
 
 // Next returns the account after an observation, and the UIDs of those pods and claims whose finalizer may go once that account is
-// stored. It is pure. The keeper's fields are kept as they are; a final account never changes.
+// stored. It is pure. The keeper's fields are kept as they are; a final account never changes, but what came after it holds nobody up.
 func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStatus, []types.UID, error) {
 	s = *s.DeepCopy()
 	if s.Final {
-		return s, nil, nil
+		return s, leaving(o), nil
 	}
 	totals, err := metered.Closed(s.Totals)
 	if err != nil {
@@ -65,6 +65,22 @@ func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStat
 	a.status.Totals = WriteTotals(a.totals)
 	a.status.Final = o.Stopped && len(a.status.Open) == 0 && len(a.status.ClosedUIDs) == 0 && len(a.seen) == 0
 	return a.status, a.release, nil
+}
+
+// leaving are the UIDs of what is being deleted and held by our finalizer.
+func leaving(o Observed) []types.UID {
+	var all []types.UID
+	for i := range o.Pods {
+		if p := &o.Pods[i]; guarded(p) && !p.DeletionTimestamp.IsZero() {
+			all = append(all, p.UID)
+		}
+	}
+	for i := range o.Claims {
+		if c := &o.Claims[i]; guarded(c) && !c.DeletionTimestamp.IsZero() {
+			all = append(all, c.UID)
+		}
+	}
+	return all
 }
 
 // moved reports whether an account says something new other than how far open intervals have come and which UIDs need not be remembered any

@@ -337,6 +337,12 @@ func TestNext(t *testing.T) {
 			state: status{Totals: totals(30), Final: true}, pods: []corev1.Pod{pod("a", ran(10, 40), failed)}, now: 100,
 			want: status{Totals: totals(30), Final: true},
 		},
+		"what comes after it is let go when it is deleted, and adds nothing": {
+			state: status{Totals: totals(30), Final: true}, beat: 90, now: 100,
+			pods:   []corev1.Pod{pod("a", running(10)), pod("b", running(10), deleted), pod("c", running(10), deleted, unguarded)},
+			claims: []corev1.PersistentVolumeClaim{claim("v", "4"), claim("w", "4", func(c *corev1.PersistentVolumeClaim) { c.DeletionTimestamp = stampPtr(60) })},
+			want:   status{Totals: totals(30), Final: true}, released: []types.UID{"b", "w"},
+		},
 		"the keeper's part is kept": {
 			state: status{Voucher: &v1alpha1.Voucher{Total: "7"}}, now: 100,
 			want: status{Totals: zero, Voucher: &v1alpha1.Voucher{Total: "7"}},

@@ -40,6 +40,9 @@ func times(p *corev1.Pod, latest time.Time) podTimes {
 				t.running = true
 			}
 			if x := state.Terminated; x != nil {
+				if x.StartedAt.Unix() == 0 {
+					began(x.FinishedAt) // it could not be started: that was tried then, as in a crash loop, and has no other time
+				}
 				began(x.StartedAt)
 				if x.FinishedAt.After(t.end) && (latest.IsZero() || !x.FinishedAt.After(latest)) {
 					t.end = x.FinishedAt.Time

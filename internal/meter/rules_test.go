@@ -57,6 +57,24 @@ func TestACrashLoopIsOneInterval(t *testing.T) {
 	s.written()
 }
 
+// Of what can't be started the runtime records 1970 as its start: the attempts are a crash loop like any other.
+func TestAPodThatCannotBeStartedCountsAsACrashLoop(t *testing.T) {
+	never := -at(0).Unix()
+	s := begin(t)
+	s.is(pod("a", waiting("CrashLoopBackOff"), ranBefore(never, 10), made(5)))
+	s.lasts(60)
+	s.billed(0)
+	for attempt := int64(60); attempt < 300; attempt += 60 {
+		s.is(pod("a", waiting("CrashLoopBackOff"), ranBefore(never, attempt), made(5)))
+		s.lasts(60)
+	}
+	s.billed(240 - 11)
+	s.is(pod("a", waiting("CrashLoopBackOff"), ranBefore(never, 298), made(5), failed, deleted))
+	s.lasts(5)
+	s.billed(298 - 11)
+	s.written()
+}
+
 func TestRestartsWhileTheMeterIsDown(t *testing.T) {
 	t.Run("of what it knew", func(t *testing.T) {
 		s := begin(t)
@@ -261,6 +279,35 @@ func TestAnEndThatIsReportedLateIsNotPassed(t *testing.T) {
 	s.written()
 }
 
+// A kubelet that has much to do is late with its heartbeats, for as long as its tenants like.
+func TestABusyMachineIsBilledFurtherBehind(t *testing.T) {
+	for every, behind := range map[int64]int64{13: 12 + 2*13 + 20, 25: 2*25 + 20, 60: 2*60 + 20} {
+		s := begin(t)
+		s.every = every
+		s.is(pod("a", running(10)))
+		s.lasts(3600)
+		s.billed(3600 - behind - 11)
+		s.every = 10
+		s.lasts(30)
+		s.billed(3630 - 20 - 11)
+	}
+	t.Run("and no second after an end that is reported after a pause", func(t *testing.T) {
+		s := begin(t)
+		s.every = 25
+		s.is(pod("a", running(10)))
+		s.lasts(200)
+		s.mute = true
+		s.lasts(50) // the container ends at 201
+		s.mute = false
+		s.lasts(54)
+		s.billed(200 - 20 - 11)
+		s.is(pod("a", ran(10, 201), failed))
+		s.lasts(6)
+		s.billed(201 - 11)
+		s.written()
+	})
+}
+
 // The clocks jump by an hour at 100 and are put right at 160. What they claimed is not billed, and what comes again is not billed again.
 func TestClocksThatJump(t *testing.T) {
 	const hour = 3600
@@ -377,6 +424,25 @@ func TestVolumesCountAsleep(t *testing.T) {
 	s.lasts(5)
 	s.written()
 	if got, want := s.state.Totals.StorageByteSeconds, resource.NewQuantity(500*(1200-20-5+1800-1710), resource.DecimalSI).AsDec().String(); got != want {
+		t.Errorf("%s byte seconds, want %s", got, want)
+	}
+}
+
+// A machine that joins with a clock an hour ahead, and is heard of no more, makes nobody's volume free.
+func TestVolumesGoOnWhenOneClockIsAhead(t *testing.T) {
+	s := begin(t)
+	s.claims = append(s.claims, claim("v", "500"))
+	s.lasts(100)
+	s.ahead = s.real + 3600
+	s.lasts(600)
+	if got, want := s.state.Open[0].AccruedTo.Time, at(700-20); !got.Equal(want) {
+		t.Errorf("accrued to %s, want %s", got, want)
+	}
+	deleted := stamp(s.real)
+	s.claims[0].DeletionTimestamp = &deleted
+	s.lasts(5)
+	s.written()
+	if got, want := s.state.Totals.StorageByteSeconds, resource.NewQuantity(500*(700-5), resource.DecimalSI).AsDec().String(); got != want {
 		t.Errorf("%s byte seconds, want %s", got, want)
 	}
 }

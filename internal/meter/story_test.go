@@ -31,11 +31,13 @@ type story struct {
 	clock int64 // how far the clocks are ahead of that
 	slept int64 // how long the meter's own machine was suspended
 	beat  int64 // the last heartbeat, by the machine's clock
+	every int64 // how often it is renewed
+	ahead int64 // the heartbeat of another machine; 0 if there is none
 	pulse *meter.Pulse
 }
 
 func begin(t *testing.T) *story {
-	return &story{t: t, ready: -1000, pulse: &meter.Pulse{}}
+	return &story{t: t, ready: -1000, every: 10, pulse: &meter.Pulse{}}
 }
 
 // now is what the clocks show.
@@ -67,7 +69,7 @@ func (s *story) suspended(seconds int64) {
 
 func (s *story) pass() {
 	s.real++
-	if s.real%10 == 0 && !s.mute {
+	if s.real%s.every == 0 && !s.mute {
 		s.beat = s.now()
 	}
 }
@@ -84,8 +86,11 @@ func (s *story) look() {
 			ready["m"] = at(s.ready)
 		}
 	}
+	if s.ahead != 0 {
+		beats["n"] = at(s.ahead)
+	}
 	awake := at(s.real - s.slept)
-	s.pulse.Hear(beats, ready, awake)
+	s.pulse.Hear(beats, ready, awake, at(s.now()))
 	heard, _ := s.pulse.Latest(awake)
 	before := s.state
 	next, release, err := meter.Next(s.state, meter.Observed{Pods: s.pods, Claims: s.claims, Heard: heard}, at(s.now()))
