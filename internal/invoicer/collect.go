@@ -33,25 +33,41 @@ func (c Config) collect(s sight) action {
 	if s.release != nil {
 		return c.finish(s, a)
 	}
-	if s.voucher == nil || channel.Claimable(s.seen.State, s.terms, *s.voucher, s.at()).IsZero() {
+	if s.voucher == nil {
+		return a
+	}
+	// What counts is what a claim pays now, not what is owed: deposit and cap may let through much less.
+	pays := channel.Claimable(s.seen.State, s.terms, *s.voucher, s.at())
+	if pays.IsZero() {
 		return a
 	}
 	// Cap that lies unused longer than the window is lost, so it is not left to the configuration alone.
 	every := min(c.ClaimEvery, time.Duration(min(s.terms.Window, 1<<31))*time.Second/2)
-	more, err := s.voucher.Sub(s.seen.Claimed)
-	if err != nil {
-		return a
+	percent := c.GasPercent
+	if s.filling(every) {
+		percent = 100
 	}
 	since := s.at().Sub(s.lastClaim)
-	switch worth := more.Cmp(c.ClaimMin) >= 0; {
+	switch worth := pays.Cmp(c.ClaimMin) >= 0; {
 	case c.lastChance(s): // what is not claimed now is lost, so all that the gas must not cost is more than it brings
-		a.claim = c.worth(s, more, singleGas, 100)
-	case worth && since >= every && c.worth(s, more, singleGas, c.GasPercent):
+		a.claim = c.worth(s, pays, singleGas, 100)
+	case worth && since >= every && c.worth(s, pays, singleGas, percent):
 		a.claim = true
-	case worth && since >= every/2 && c.worth(s, more, batchGas, c.GasPercent):
+	case worth && since >= every/2 && c.worth(s, pays, batchGas, percent):
 		a.join = true
 	}
 	return a
+}
+
+// filling reports whether waiting until the next claim would lose money: the window is full by then, and it pays no more than is owed. Then
+// a claim is worth any gas below what it pays.
+func (s sight) filling(every time.Duration) bool {
+	wait := uint64(every / time.Second)
+	if uint64(max(s.at().Unix(), 0))+wait < s.seen.SpentUntil+s.terms.Window {
+		return false
+	}
+	owed, err := s.voucher.Min(s.seen.Deposited).Sub(s.seen.Claimed)
+	return err == nil && owed.Cmp(s.terms.Cap.Mul(s.terms.Window-min(wait, s.terms.Window))) >= 0
 }
 
 // What a claim costs alone and in a batch, in gas, as measured with a margin.

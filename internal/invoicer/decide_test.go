@@ -202,9 +202,30 @@ func TestCollect(t *testing.T) {
 		"claimed half an hour ago":    {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(100), s.now.Add(-30*time.Minute) }, action{join: true, again: 15 * time.Second}},
 		"little, half an hour ago":    {func(_ *Config, s *sight) { s.voucher, s.lastClaim = units(9), s.now.Add(-30*time.Minute) }, action{again: 15 * time.Second}},
 		// 80 000 gas at 10⁹ wei are 8·10¹³ wei, and 30 000 are 3·10¹³: 8 and 3 base units at 10⁵ a coin, of which 5 percent are of 160 and 60.
-		"worth its gas":               {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(160) }, action{claim: true, again: 15 * time.Second}},
-		"worth its gas in company":    {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(159) }, action{join: true, again: 15 * time.Second}},
-		"not worth its gas":           {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(59) }, action{again: 15 * time.Second}},
+		"worth its gas":            {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(160) }, action{claim: true, again: 15 * time.Second}},
+		"worth its gas in company": {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(159) }, action{join: true, again: 15 * time.Second}},
+		"not worth its gas":        {func(c *Config, s *sight) { weigh(c, s); s.voucher = units(59) }, action{again: 15 * time.Second}},
+		"owed a lot, and the cap lets too little through": {func(c *Config, s *sight) {
+			weigh(c, s)
+			s.voucher, s.seen.SpentUntil = units(5000), uint64(s.now.Unix()-10)
+		}, action{again: 15 * time.Second}},
+		"owed a lot, and the deposit is below the minimum": {func(_ *Config, s *sight) {
+			s.voucher, s.seen.Deposited = units(5000), tariff.Units(9)
+		}, action{again: 15 * time.Second}},
+		// Gas costs 800 here, 5 percent of 16 000. An hour of window pays 7200 at most, and the next claim is half an hour away.
+		"dear gas, and what the window can't pay is lost": {func(c *Config, s *sight) {
+			weigh(c, s)
+			s.voucher, s.terms.Window, s.seen.Fee = units(3600), 3600, big.NewInt(100_000_000_000)
+		}, action{claim: true, again: 15 * time.Second}},
+		"dear gas, and the window pays what is owed later": {func(c *Config, s *sight) {
+			weigh(c, s)
+			s.voucher, s.terms.Window, s.seen.Fee = units(3599), 3600, big.NewInt(100_000_000_000)
+		}, action{again: 15 * time.Second}},
+		"dear gas, and the window fills later": {func(c *Config, s *sight) {
+			weigh(c, s)
+			s.voucher, s.terms.Window, s.seen.Fee = units(9000), 3600, big.NewInt(100_000_000_000)
+			s.seen.SpentUntil = uint64(s.now.Unix() - 1799)
+		}, action{again: 15 * time.Second}},
 		"the price of gas is unknown": {func(c *Config, s *sight) { weigh(c, s); s.voucher, s.seen.Fee = units(59), nil }, action{claim: true, again: 15 * time.Second}},
 		"the last chance to get anything": {func(c *Config, s *sight) {
 			weigh(c, s)
