@@ -80,3 +80,25 @@ func TestTheClusterBeatsWhileAnyMachineDoes(t *testing.T) {
 		t.Errorf("machines are %v", got.Machines)
 	}
 }
+
+func TestWhichHeartbeatsCameBefore(t *testing.T) {
+	for name, c := range map[string]struct {
+		beats []int64
+		want  [2]time.Time
+	}{
+		"the last two":               {[]int64{95, 108, 130, 145}, [2]time.Time{at(130), at(108)}},
+		"each of them once":          {[]int64{95, 108, 108, 130, 130}, [2]time.Time{at(108), at(95)}},
+		"none by a clock that was":   {[]int64{3695, 3708, 3730, 105}, [2]time.Time{}},
+		"none before a long silence": {[]int64{95, 108, 130, 3695}, [2]time.Time{}},
+	} {
+		p := &meter.Pulse{}
+		for i, b := range c.beats {
+			now := at(int64(100 + 10*i))
+			p.Hear(map[string]time.Time{"m": at(b)}, nil, now, now)
+		}
+		got, _ := p.Latest(at(140))
+		if diff := cmp.Diff(c.want, got.Machines["m"].Before); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
