@@ -57,12 +57,16 @@ func TestWhatWasWrittenStays(t *testing.T) {
 	written(3, 2)
 
 	t.Log("what happened is told, and nothing of the provider's machines")
-	events := p.Must("events", "seen")
-	for _, want := range []string{" ordered ", " verified ", " pulled ", " started ", " ready "} {
-		if !strings.Contains(events, want) {
-			t.Errorf("no %q in the events:\n%s", want, events)
+	var events string
+	bed.Eventually(t, "it is ready again, and all is told", func() error {
+		events = p.Must("events", "seen")
+		for _, want := range []string{" ordered ", " verified ", " pulled ", " started ", " ready "} {
+			if !strings.Contains(events, want) {
+				return fmt.Errorf("no %q in the events:\n%s", want, events)
+			}
 		}
-	}
+		return nil
+	})
 	var machines corev1.NodeList
 	if err := d.Kube.List(t.Context(), &machines); err != nil {
 		t.Fatal(err)
