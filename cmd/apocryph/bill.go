@@ -73,7 +73,10 @@ func keepBill(path string, b *publisher.Bill) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.Signed.Write(f), f.Close())
+	if err := errors.Join(b.Signed.Write(f), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path)) // half a bill would be in the way of a whole one
+	}
+	return nil
 }
 
 func writeBillCSV(out io.Writer, b *publisher.Bill, t publisher.Token) error {
@@ -114,7 +117,7 @@ type verifiedView struct {
 	Tariff    any       `json:"tariff"`
 	Usage     usageView `json:"usage"`
 	Total     string    `json:"total"`
-	AccruedTo time.Time `json:"accrued_to"`
+	AccruedTo time.Time `json:"accrued_to,omitzero"`
 	Sequence  uint64    `json:"sequence"`
 	Final     bool      `json:"final"`
 	Steps     []string  `json:"steps"`
@@ -163,6 +166,13 @@ func verifiedOf(v account.Verified) verifiedView {
 	}
 }
 
+// countedTo says up to when usage is counted; before the first tick of the meter that is no time at all.
+func countedTo(w io.Writer, at time.Time) {
+	if !at.IsZero() {
+		row(w, "counted to", at.UTC().Format(time.RFC3339))
+	}
+}
+
 func writeVerified(out io.Writer, v account.Verified) error {
 	w := table(out)
 	for _, s := range v.Steps {
@@ -172,7 +182,7 @@ func writeVerified(out io.Writer, v account.Verified) error {
 		row(w, l.Resource, fmt.Sprintf("%s %s at %s base units: %s", publisher.Hours(l.Quantity, l.PerUnit), l.Unit, l.Price, l.Amount))
 	}
 	row(w, "total", v.Account.Total.String()+" base units of token "+v.Terms.Token.Hex())
-	row(w, "counted to", v.Account.AccruedTo.UTC().Format(time.RFC3339))
+	countedTo(w, v.Account.AccruedTo)
 	row(w, "trust", "that the quantities are true is worth what the evidence that named signer "+v.Terms.Signer.Hex()+" is worth")
 	return w.Flush()
 }

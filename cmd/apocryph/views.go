@@ -239,7 +239,7 @@ type billView struct {
 	Reserve   tariff.Amount  `json:"reserve"`
 	Hourly    tariff.Amount  `json:"hourly"`
 	Runway    int64          `json:"runway_seconds"`
-	AccruedTo time.Time      `json:"accrued_to"`
+	AccruedTo time.Time      `json:"accrued_to,omitzero"`
 	Final     bool           `json:"final"`
 	// Signed says that the enclave's own account came with it and holds.
 	Signed bool `json:"signed"`
@@ -279,7 +279,7 @@ func writeBill(out io.Writer, b *publisher.Bill, t publisher.Token) error {
 	if b.Signed != nil {
 		row(w, "signed", "by the enclave; apocryph bill -o FILE keeps it")
 	}
-	row(w, "counted to", b.AccruedTo.UTC().Format(time.RFC3339))
+	countedTo(w, b.AccruedTo)
 	return w.Flush()
 }
 

@@ -117,8 +117,11 @@ type escrow struct {
 
 	mu     sync.Mutex
 	wallet *evm.Wallet
-	fee    *big.Int
-	feeAt  time.Time
+
+	// The price has a lock of its own, so that a slow answer keeps nobody from the wallet.
+	feeMu sync.Mutex
+	fee   *big.Int
+	feeAt time.Time
 }
 
 // feeFor is how long a price of gas is good for.
@@ -126,8 +129,8 @@ const feeFor = 15 * time.Second
 
 // price is about what gas costs now, nil if that can't be known: then claims are not weighed, and fail by themselves where it is the trouble.
 func (e *escrow) price(ctx context.Context, w *evm.Wallet) *big.Int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.feeMu.Lock()
+	defer e.feeMu.Unlock()
 	if !e.weigh || time.Since(e.feeAt) < feeFor {
 		return e.fee
 	}

@@ -254,7 +254,10 @@ func (b *Bill) sign(a *App, signed *orderv1.SignedAccount) error {
 }
 
 func readBill(r *providerv1.BillResponse) (*Bill, error) {
-	b := &Bill{AccruedTo: time.Unix(int64(min(r.AccruedTo, 1<<40)), 0), Final: r.Final}
+	b := &Bill{Final: r.Final}
+	if r.AccruedTo > 0 {
+		b.AccruedTo = time.Unix(int64(min(r.AccruedTo, 1<<40)), 0)
+	}
 	var errs []error
 	quantity := func(to *usage.Quantity, from string) {
 		q, err := usage.ParseQuantity(from)
