@@ -93,17 +93,22 @@ func (s sight) confirmed() channel.State {
 }
 
 func (s sight) leftOf(seen channel.State) tariff.Amount {
+	left, err := seen.Deposited.Sub(s.dueOf(seen))
+	if err != nil {
+		return tariff.Amount{} // arrears
+	}
+	return left
+}
+
+// dueOf is what the deposit has to pay so far.
+func (s sight) dueOf(seen channel.State) tariff.Amount {
 	due := s.owed
 	for _, a := range []tariff.Amount{seen.Claimed, value(s.voucher), value(s.release)} {
 		if a.Cmp(due) > 0 {
 			due = a
 		}
 	}
-	left, err := seen.Deposited.Sub(due)
-	if err != nil {
-		return tariff.Amount{} // arrears
-	}
-	return left
+	return due
 }
 
 func value(a *tariff.Amount) tariff.Amount {

@@ -12,7 +12,7 @@
 // on chain suspends an app (too little left, notice about to end) or settles it (closed), and closed is for ever. So it is believed only
 // when it is final: a channel that seems closed or at the end of its notice leaves everything as it is until then. A deposit counts when it is
 // confirmed. Money that is owed comes first: what a deposit is worth is what is left of it after all that was used. What ends an app for want
-// of money is the lapse of its grace, by our clock and the chain's final one, with no deposit in sight at any depth.
+// of money is the lapse of its grace, by our clock and the chain's final one, with no deposit in sight at any depth that would wake it.
 package invoicer
 
 import (

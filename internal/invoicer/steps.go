@@ -21,16 +21,21 @@ import (
 // reserve is what is kept back of a deposit: what pods cost until they are gone, and volumes until their grace is over. It is bounded by a
 // quarter, so that a small deposit starts at all.
 func (c Config) reserve(s sight, deposited tariff.Amount) tariff.Amount {
-	volumes := cost(s.prices, s.asleep, c.VolumeGrace)
-	if kept := cost(s.prices, s.stored, c.VolumeGrace); kept.Cmp(volumes) > 0 {
-		volumes = kept
-	}
-	wanted := cost(s.prices, s.awake, c.StopMargin).Add(volumes)
+	wanted := c.wanted(s)
 	quarter, err := tariff.NewAmount(new(big.Int).Rsh(deposited.Big(), 2))
 	if err != nil {
 		return wanted
 	}
 	return wanted.Min(quarter)
+}
+
+// wanted is the reserve of a large deposit.
+func (c Config) wanted(s sight) tariff.Amount {
+	volumes := cost(s.prices, s.asleep, c.VolumeGrace)
+	if kept := cost(s.prices, s.stored, c.VolumeGrace); kept.Cmp(volumes) > 0 {
+		volumes = kept
+	}
+	return cost(s.prices, s.awake, c.StopMargin).Add(volumes)
 }
 
 // enough reports whether an app may run on a channel: more than the reserve is left, and once it was exhausted, the minimum runway besides,
@@ -49,16 +54,34 @@ func exhausted(funded *metav1.Condition) bool {
 		(funded.Reason == v1alpha1.ReasonExhausted || funded.Reason == v1alpha1.ReasonGraceOver)
 }
 
+// missing is what has to be deposited for an exhausted app to wake, if nothing more were used meanwhile: enough for sure, and a unit or two
+// more than that at most.
+func (c Config) missing(s sight) tariff.Amount {
+	seen := s.confirmed()
+	floor := s.dueOf(seen).Add(cost(s.prices, s.awake, c.ResumeRunway))
+	least := floor.Add(c.wanted(s))
+	// The reserve is a quarter at most, so a deposit of which three quarters are enough will do.
+	if a, err := tariff.NewAmount(new(big.Int).Quo(floor.Mul(4).Big(), big.NewInt(3))); err == nil {
+		least = least.Min(a)
+	}
+	missing, err := least.Add(tariff.Units(1)).Sub(seen.Deposited)
+	if err != nil {
+		return tariff.Amount{}
+	}
+	return missing
+}
+
 // exhaust is for an app that may not run: it sleeps, and when it has slept for as long as its volumes are kept, it ends.
 func (c Config) exhaust(s sight, left, reserve tariff.Amount) *step {
 	what := fmt.Sprintf("%s of %s are left, %s are kept back", left, s.seen.Confirmed.Deposited, reserve)
+	wakes := fmt.Sprintf("; a deposit of %s more wakes it", c.missing(s))
 	switch end := s.graceEnd(c.VolumeGrace); {
 	case end.IsZero():
-		return &step{metav1.ConditionFalse, v1alpha1.ReasonExhausted, what}
+		return &step{metav1.ConditionFalse, v1alpha1.ReasonExhausted, what + wakes}
 	case c.graceOver(s):
 		return &step{metav1.ConditionFalse, v1alpha1.ReasonGraceOver, what + "; volumes were kept until " + stamp(end)}
 	default:
-		return &step{metav1.ConditionFalse, v1alpha1.ReasonExhausted, what + "; without a deposit the app and its volumes are deleted after " + stamp(end)}
+		return &step{metav1.ConditionFalse, v1alpha1.ReasonExhausted, what + wakes + "; without it the app and its volumes are deleted after " + stamp(end)}
 	}
 }
 

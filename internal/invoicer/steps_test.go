@@ -378,6 +378,9 @@ func (l *life) check(s sight, before *v1alpha1.Funds, was *metav1.Condition, nex
 	if next.status == metav1.ConditionTrue && left.Cmp(floor) < 0 {
 		return "it runs on less than it has to have: " + left.String() + " of " + floor.String()
 	}
+	if broken := l.wakes(s); next.reason == v1alpha1.ReasonExhausted && broken != "" {
+		return broken
+	}
 	if next.reason == v1alpha1.ReasonExhausted && left.Cmp(floor) > 0 {
 		return "a real deposit does not bring it back"
 	}
@@ -390,6 +393,21 @@ func (l *life) check(s sight, before *v1alpha1.Funds, was *metav1.Condition, nex
 	for _, d := range l.depth {
 		if rest, err := d.Deposited.Sub(l.owed); err == nil && rest.Cmp(l.cfg.reserve(s, d.Deposited).Add(cost(s.prices, s.awake, l.cfg.ResumeRunway))) >= 0 {
 			return "it ends with a deposit in sight"
+		}
+	}
+	return ""
+}
+
+// wakes returns what is wrong with the deposit that an exhausted app is told to need.
+func (l *life) wakes(s sight) string {
+	seen, missing := s.confirmed(), l.cfg.missing(s)
+	deposited := seen.Deposited
+	if seen.Deposited = deposited.Add(missing); !l.cfg.enough(s, seen) {
+		return "a deposit of " + missing.String() + " does not wake it"
+	}
+	if less, err := missing.Sub(tariff.Units(3)); err == nil {
+		if seen.Deposited = deposited.Add(less); l.cfg.enough(s, seen) {
+			return "a deposit of " + less.String() + " wakes it, too"
 		}
 	}
 	return ""
