@@ -230,7 +230,9 @@ func (c Config) report(s sight, next *step) *v1alpha1.Funds {
 	}
 	if !f.Closed {
 		f.Reserve = c.reserve(s, s.seen.Confirmed.Deposited).String()
-		f.ExhaustedAt = s.exhaustedFrom(next)
+		if c.VolumeGrace > 0 { // else none counts, and one that is set later starts when it is set
+			f.ExhaustedAt = s.exhaustedFrom(next)
+		}
 	}
 	switch {
 	case f.Closed:

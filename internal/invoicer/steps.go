@@ -128,7 +128,7 @@ func (s sight) exhaustedFrom(next *step) *metav1.Time {
 
 // throttle puts an app to sleep that reserves more than its channel's cap pays for, once what it owes is ahead of what can be claimed by
 // CapSlack of the cap, and until that has been caught up. What is there is what counts, not what is missing: cap that was lost because
-// nobody claimed for a window puts nobody to sleep.
+// nobody claimed for a window puts nobody to sleep who stays within the cap.
 func (c Config) throttle(s sight) *step {
 	ahead := s.ahead()
 	was := s.funded != nil && s.funded.Status == metav1.ConditionFalse && s.funded.Reason == v1alpha1.ReasonCapExceeded

@@ -119,6 +119,33 @@ func TestAClockThatWasBehindTakesNothingFromTheGrace(t *testing.T) {
 	}
 }
 
+// A provider that ended nobody sets a grace: those who were asleep for long have all of it.
+func TestAGraceThatIsSetStartsThen(t *testing.T) {
+	cfg, s := baseline()
+	grace := cfg.VolumeGrace
+	s.owed = tariff.Units(10_000)
+	set := s.now.Add(1000 * time.Hour)
+	for _, look := range []struct {
+		at    time.Time
+		grace time.Duration
+		want  string
+	}{
+		{s.now, 0, v1alpha1.ReasonExhausted},
+		{set.Add(-time.Minute), 0, v1alpha1.ReasonExhausted},
+		{set, grace, v1alpha1.ReasonExhausted},
+		{set.Add(grace - time.Second), grace, v1alpha1.ReasonExhausted},
+		{set.Add(grace), grace, v1alpha1.ReasonGraceOver},
+	} {
+		cfg.VolumeGrace, s.now, s.seen.Time = look.grace, look.at, look.at
+		s.deepen()
+		final := s.seen.State
+		s.seen.Final, s.seen.FinalTime = &final, s.now
+		if step := apply(cfg, &s); step == nil || step.reason != look.want {
+			t.Errorf("%s after it was set: %+v, want %s", look.at.Sub(set), step, look.want)
+		}
+	}
+}
+
 // The cap of the baseline is 2 per second, claimed up to an hour ago: 7200 can be claimed.
 func TestThrottle(t *testing.T) {
 	over := usage.Rate{MilliCPU: 2001}
