@@ -96,7 +96,7 @@ func (i *Invoicer) flush(ctx context.Context) {
 		spent, err := i.chain.Claim(ctx, claims)
 		i.booked("claim", spent, claims, err)
 		if err != nil {
-			i.log.Warn("claims failed", "claims", len(claims), "of them sent", len(spent.Paid), "error", err)
+			i.log.Warn("claims failed", "claims", len(claims), "sent", len(spent.Paid), "error", err)
 		} else {
 			i.log.Info("claims took effect", "claims", len(claims), "gas", spent.Gas)
 		}
