@@ -210,7 +210,7 @@ func (w *world) barePod(namespace string) client.Object {
 func (w *world) orderDeployment(ctx context.Context, namespace string, edit func(*corev1.PodSpec)) error {
 	spec := w.podSpec.DeepCopy()
 	edit(spec)
-	labels := map[string]string{"attack": "object"}
+	labels := map[string]string{"attack": "object", v1alpha1.LabelService: "x"} // as a service has them
 	return w.asController(ctx, &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "x"},
 		Spec: appsv1.DeploymentSpec{
