@@ -102,13 +102,10 @@ func (c *doctorCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if !c.Continuous {
 		return c.once(ctx, d)
 	}
-	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
-	status.Handle("/metrics", d.Metrics())
 	rhythm := doctor.Rhythm{Every: c.Every, ProbeEvery: c.ProbeEvery, Retry: c.Retry}
 
 	return daemon.Run(ctx, log,
-		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Status(c.Metrics, d.Metrics()),
 		daemon.Task{Name: "doctor", Run: func(ctx context.Context) error { return d.Run(ctx, rhythm) }})
 }
 

@@ -119,12 +119,9 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(g)
-	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
-	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 
 	return daemon.Run(ctx, log,
-		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Status(c.Metrics, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})),
 		daemon.Task{Name: "gateway", Run: func(ctx context.Context) error { return host.Serve(ctx, g.Handler()) }})
 }
 

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,13 +62,10 @@ func (c *imagestoreCmd) Run(ctx context.Context, log *slog.Logger) error {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "apocryph_imagestore_bytes", Help: "Bytes that images and unfinished uploads take.",
 	}, func() float64 { return float64(store.Bytes()) }))
-	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
-	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 
 	return daemon.Run(ctx, log,
-		daemon.HTTP("metrics", c.Metrics, status),
-		daemon.Task{Name: "cleaner", Run: cleaner.Run},
+		daemon.Status(c.Metrics, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})),
+		daemon.Every(imagestore.SweepEvery, log, "cleaner", cleaner.Sweep),
 		daemon.HTTP("pull", c.Pull, store.Pull(log)),
 		daemon.HTTP("push", c.Push, kube.RequireToken(cluster, c.Audience, c.Allowed, store.Push(log))))
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -95,12 +94,9 @@ func (c *invoicerCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	log.Info("gas key loaded", "address", crypto.PubkeyToAddress(key.PublicKey))
-	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
-	status.Handle("/metrics", i.Metrics())
 
 	return daemon.Run(ctx, log,
-		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Status(c.Metrics, i.Metrics()),
 		daemon.Task{Name: "gas account", Run: func(ctx context.Context) error {
 			return sayAccount(ctx, cluster, c.Namespace, crypto.PubkeyToAddress(key.PublicKey))
 		}},

@@ -74,12 +74,9 @@ func (c *keeperCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Warn("evidence is a simulator's and protects nothing", "accept", device.Accept(c.ChainID).String())
 	log.Info("keys loaded", "signer", keys.Signer(), "peer", p2p.Text(keys.Peer()))
-	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
-	status.Handle("/metrics", k.Metrics())
 
 	return daemon.Run(ctx, log,
-		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Status(c.Metrics, k.Metrics()),
 		daemon.Task{Name: "keeper", Run: func(ctx context.Context) error { return k.Run(ctx, config) }},
 		daemon.HTTP("gateway", c.Listen, c.guarded(cluster, k.Handler())))
 }

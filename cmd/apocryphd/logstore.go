@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,13 +54,10 @@ func (c *logstoreCmd) Run(ctx context.Context, log *slog.Logger) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(store)
-	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
-	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 
 	return daemon.Run(ctx, log,
-		daemon.HTTP("metrics", c.Metrics, status),
-		daemon.Task{Name: "cleaner", Run: cleaner.Run},
+		daemon.Status(c.Metrics, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})),
+		daemon.Every(logstore.SweepEvery, log, "cleaner", cleaner.Sweep),
 		daemon.Task{Name: "logs", Run: store.Run},
 		daemon.HTTP("read", c.Listen, kube.RequireToken(cluster, c.Audience, c.Allowed, store.Handler())))
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/apocryph/apocryph/internal/daemon"
@@ -34,11 +33,8 @@ func (c *meterCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	m := meter.New(cluster, c.Namespace, c.Tick, log)
-	status := http.NewServeMux()
-	status.Handle("/healthz", daemon.Health())
-	status.Handle("/metrics", m.Metrics())
 
 	return daemon.Run(ctx, log,
-		daemon.HTTP("metrics", c.Metrics, status),
+		daemon.Status(c.Metrics, m.Metrics()),
 		daemon.Task{Name: "meter", Run: m.Run})
 }

@@ -176,9 +176,34 @@ func server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaderBytes}
 }
 
-// Health answers 200 for liveness while the process runs.
-func Health() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+// Status serves liveness, 200 at /healthz while the process runs, and metrics at /metrics.
+func Status(address string, metrics http.Handler) Task {
+	return HTTP("metrics", address, statusMux(metrics))
+}
+
+func statusMux(metrics http.Handler) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.Handle("/metrics", metrics)
+	return mux
+}
+
+// Every does something at once and then at each interval, one round at a time. What fails is logged, and tried again with the next round.
+func Every(interval time.Duration, log *slog.Logger, name string, round func(context.Context, time.Time) error) Task {
+	return Task{Name: name, Run: func(ctx context.Context) error {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			if err := round(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				log.Error("round failed", "task", name, "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+	}}
 }
 
 // ReadSecret returns the content of a file without surrounding white space: secrets come as paths, never as flags.

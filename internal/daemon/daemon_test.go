@@ -93,3 +93,21 @@ func TestALingeringTaskThatFailsIsNotWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+func TestEveryGoesOnAfterAFailure(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var said strings.Builder
+	rounds := 0
+	task := daemon.Every(time.Nanosecond, slog.New(slog.NewTextHandler(&said, nil)), "cleaner", func(context.Context, time.Time) error {
+		if rounds++; rounds == 2 {
+			cancel()
+		}
+		return errors.New("disk gone")
+	})
+	if err := task.Run(ctx); err != nil || rounds != 2 {
+		t.Errorf("Run = %v after %d rounds, want 2 and no error", err, rounds)
+	}
+	if got := strings.Count(said.String(), "disk gone"); got != 1 || !strings.Contains(said.String(), "task=cleaner") {
+		t.Errorf("%d failures told, want the one before it was to stop: %s", got, said.String())
+	}
+}

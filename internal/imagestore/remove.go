@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	sweepEvery = 10 * time.Minute
+	// SweepEvery is how often a cleaner is meant to look.
+	SweepEvery = 10 * time.Minute
 	// removedPrefix marks a directory that is being deleted; a dot is in no app id.
 	removedPrefix = ".removed-"
 )
@@ -35,22 +36,6 @@ type Cleaner struct {
 	Log       *slog.Logger
 
 	gone *kube.Gone
-}
-
-// Run sweeps until ctx ends.
-func (c *Cleaner) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		if err := c.Sweep(ctx, time.Now()); err != nil {
-			c.Log.Error("sweep failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
 
 func (c *Cleaner) apps() *kube.Gone {

@@ -15,29 +15,14 @@ import (
 	"github.com/apocryph/apocryph/internal/kube"
 )
 
-const sweepEvery = 10 * time.Minute
+// SweepEvery is how often a cleaner is meant to look.
+const SweepEvery = 10 * time.Minute
 
 // Cleaner removes what is kept of apps that are gone.
 type Cleaner struct {
 	Store *Store
 	Gone  *kube.Gone
 	Log   *slog.Logger
-}
-
-// Run sweeps until ctx ends.
-func (c *Cleaner) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		if err := c.Sweep(ctx, time.Now()); err != nil {
-			c.Log.ErrorContext(ctx, "sweep failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
 
 // Sweep is one round. It is not safe for concurrent use.
