@@ -162,8 +162,10 @@ func draw(seed uint64, runs int) plan {
 	p := plan{faults: map[part]fault{}}
 	all := catalogue()
 	for i, at := range parts() {
-		// Not by chance, so that as few runs as can be see all of them, and each of them in all parts in the end.
-		f := all[(seed*uint64(len(parts()))+uint64(i))*stride%uint64(len(all))]
+		// Not by chance, so that as few runs as can be see all of them; each round of all begins one further on, so that each of them comes in
+		// all parts in the end.
+		nth := (seed-1)*uint64(len(parts())) + uint64(i)
+		f := all[(nth*stride+nth/uint64(len(all)))%uint64(len(all))]
 		f.after = time.Duration(r.IntN(4000)) * time.Millisecond
 		if f.kind == chain && f.at == nil {
 			f.at = []string{allEndpoints()[r.IntN(len(allEndpoints()))]}
