@@ -31,7 +31,7 @@ func SchemeGroupVersion() schema.GroupVersion {
 // AddToScheme adds this package's kinds to a scheme.
 func AddToScheme(s *runtime.Scheme) error {
 	gv := SchemeGroupVersion()
-	s.AddKnownTypes(gv, &App{}, &AppList{}, &Usage{}, &UsageList{}, &Provider{}, &ProviderList{})
+	s.AddKnownTypes(gv, &App{}, &AppList{}, &Usage{}, &UsageList{}, &Traffic{}, &TrafficList{}, &Provider{}, &ProviderList{})
 	metav1.AddToGroupVersion(s, gv)
 	return nil
 }

@@ -46,6 +46,13 @@ type UsageStatus struct {
 	// +optional
 	// +listType=set
 	ClosedUIDs []string `json:"closedUIDs,omitempty"`
+	// Counters are the counters of Traffic objects up to which bytes are in Totals: the two grow in one write, so that each byte counts once. One that
+	// fell counts nothing until it has passed what is here. A pod's counter is forgotten with its pod, after which it counts nothing any more; one of no
+	// pod once no Traffic has it.
+	// +optional
+	// +listType=map
+	// +listMapKey=source
+	Counters []Counted `json:"counters,omitempty"`
 	// AccruedTo is the time up to which open intervals may be billed. It never goes back.
 	// +optional
 	AccruedTo *metav1.Time `json:"accruedTo,omitempty"`
@@ -61,6 +68,15 @@ type UsageStatus struct {
 	Release *Voucher `json:"release,omitempty"`
 }
 
+// Counted is how far one counter is in the totals.
+type Counted struct {
+	// Source and PodUID are those of the TrafficCounter.
+	Source string `json:"source"`
+	// +optional
+	PodUID string `json:"podUID,omitempty"`
+	Bytes  int64  `json:"bytes"`
+}
+
 // Totals are exact quantities as decimal integers.
 type Totals struct {
 	// CPUMilliSeconds is thousandths of a vCPU × seconds.
@@ -73,6 +89,12 @@ type Totals struct {
 	EphemeralByteSeconds string `json:"ephemeralByteSeconds,omitempty"`
 	// +optional
 	StorageByteSeconds string `json:"storageByteSeconds,omitempty"`
+	// EgressBytes left for addresses outside of the cluster.
+	// +optional
+	EgressBytes string `json:"egressBytes,omitempty"`
+	// ExtendedUnitSeconds are units × seconds of extended resources, by the name of each: nvidia.com/gpu, for example.
+	// +optional
+	ExtendedUnitSeconds map[string]string `json:"extendedUnitSeconds,omitempty"`
 }
 
 // Interval is a time during which something was reserved at a constant rate. It is billed in whole seconds from Start rounded up to
@@ -97,6 +119,9 @@ type Interval struct {
 	EphemeralBytes int64 `json:"ephemeralBytes,omitempty"`
 	// +optional
 	StorageBytes int64 `json:"storageBytes,omitempty"`
+	// Extended are units of extended resources, by the name of each.
+	// +optional
+	Extended map[string]int64 `json:"extended,omitempty"`
 
 	Start metav1.Time `json:"start"`
 	// AccruedTo is the last second that may be billed; not before Start.

@@ -140,6 +140,16 @@ func appSpec(json string) func(context.Context, client.Client, *scene) error {
 	}
 }
 
+// count reports traffic under a name, as the agent of a machine ("" is no machine's), from a source and, if it is one's, of a pod.
+func count(name, machine, source, pod string) func(context.Context, client.Client, *scene) error {
+	return func(ctx context.Context, c client.Client, s *scene) error {
+		return c.Create(ctx, &v1alpha1.Traffic{
+			ObjectMeta: metav1.ObjectMeta{Namespace: bed.SystemNamespace, Name: name}, Machine: machine, SeenAt: metav1.Now(),
+			Counters: []v1alpha1.TrafficCounter{{App: s.app.Name, Source: source, PodUID: pod, Bytes: 1}},
+		}, client.DryRunAll)
+	}
+}
+
 const (
 	tenantRole = "apocryph-tenant-meter"
 	dropOurs   = `{"metadata":{"finalizers":null}}`
@@ -186,6 +196,16 @@ func forbidden() map[string]attempt {
 		"the facade scales the cluster's DNS":          {"facade", scaleDNS, nil},
 		"the facade reads a secret":                    {"facade", secret(bed.SystemNamespace, "simulator"), nil},
 		"the facade changes an app":                    {"facade", appSpec(`{"spec":{"host":"evil.example"}}`), nil},
+		"the facade counts under another's name":       {"facade", count("another", "", itsUID, ""), count(itsPod, "", itsUID, "")},
+		"the facade counts for a machine":              {"facade", count(itsPod, itsMachine, itsUID, ""), count(itsPod, "", itsUID, "")},
+		"the facade counts from another's source":      {"facade", count(itsPod, "", "another", ""), count(itsPod, "", itsUID, "")},
+		"the facade counts for a pod":                  {"facade", count(itsPod, "", itsUID, "pod"), count(itsPod, "", itsUID, "")},
+		"the gateway counts under another's name":      {"gateway", count("another", "", itsUID, ""), count(itsPod, "", itsUID, "")},
+		"a machine's agent counts for another machine": {"egress", count("machine-other", "other", "net", "pod"), count("machine-"+itsMachine, itsMachine, "net", "pod")},
+		"a machine's agent counts under another name":  {"egress", count("machine-other", itsMachine, "net", "pod"), count("machine-"+itsMachine, itsMachine, "net", "pod")},
+		"a machine's agent counts for no pod":          {"egress", count("machine-"+itsMachine, itsMachine, "net", ""), count("machine-"+itsMachine, itsMachine, "net", "pod")},
+		"a machine's agent reads a secret":             {"egress", secret(bed.SystemNamespace, "simulator"), nil},
+		"the meter counts by itself":                   {"meter", count(itsPod, "", itsUID, ""), nil},
 		"the image store reads a secret":               {"imagestore", secret(bed.SystemNamespace, "simulator"), nil},
 		"the image store changes an app":               {"imagestore", appSpec(`{"spec":{"host":"evil.example"}}`), nil},
 		"the log store reads a secret":                 {"logstore", secret(bed.SystemNamespace, "simulator"), nil},

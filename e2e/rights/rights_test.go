@@ -40,7 +40,14 @@ func (p places) all() map[string]string {
 	}
 }
 
-// as is a client that the API server takes for a service account of the system namespace.
+// A token that a pod has names the pod and its machine.
+const (
+	itsPod     = "e2e-pod"
+	itsUID     = "e2e-uid"
+	itsMachine = "e2e-machine"
+)
+
+// as is a client that the API server takes for a service account of the system namespace, in a pod.
 func as(t *testing.T, d *bed.Devnet, account string) client.Client {
 	t.Helper()
 	cfg, err := kube.Config(d.Env["KUBECONFIG"])
@@ -50,6 +57,9 @@ func as(t *testing.T, d *bed.Devnet, account string) client.Client {
 	cfg.Impersonate = rest.ImpersonationConfig{
 		UserName: "system:serviceaccount:" + bed.SystemNamespace + ":" + account,
 		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + bed.SystemNamespace, "system:authenticated"},
+		Extra: map[string][]string{
+			"authentication.kubernetes.io/pod-name": {itsPod}, "authentication.kubernetes.io/pod-uid": {itsUID}, "authentication.kubernetes.io/node-name": {itsMachine},
+		},
 	}
 	c, err := kube.Client(cfg)
 	if err != nil {

@@ -252,8 +252,8 @@ func TestWithoutHeartbeatsNothingIsDecided(t *testing.T) {
 	if err := m.account(t.Context(), "a", true); !errors.Is(err, errUnheard) {
 		t.Errorf("error is %v, want %v", err, errUnheard)
 	}
-	if got := stored(t, c); got.Totals != (v1alpha1.Totals{}) {
-		t.Errorf("account is %+v", got)
+	if diff := cmp.Diff(v1alpha1.Totals{}, stored(t, c).Totals); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 }
 

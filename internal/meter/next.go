@@ -16,6 +16,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -86,7 +87,7 @@ func leaving(o Observed) []types.UID {
 // moved reports whether an account says something new other than how far open intervals have come and which UIDs need not be remembered any
 // more: those two may wait for the next billing tick, the rest may not.
 func moved(was, is v1alpha1.UsageStatus) bool {
-	same := was.Final == is.Final && was.Totals == is.Totals && slices.EqualFunc(was.Open, is.Open, func(a, b v1alpha1.Interval) bool {
+	same := was.Final == is.Final && equality.Semantic.DeepEqual(was.Totals, is.Totals) && slices.EqualFunc(was.Open, is.Open, func(a, b v1alpha1.Interval) bool {
 		return a.UID == b.UID && a.Start.Equal(&b.Start)
 	})
 	return !same || slices.ContainsFunc(is.ClosedUIDs, func(uid string) bool { return !slices.Contains(was.ClosedUIDs, uid) })
