@@ -83,11 +83,7 @@ func writeBillCSV(out io.Writer, b *publisher.Bill, t publisher.Token) error {
 	w := csv.NewWriter(out)
 	records := [][]string{{"resource", "quantity", "quantity_unit", "price_per_unit_hour", "unit", "amount"}}
 	for _, l := range b.Tariff.Lines(b.Usage) {
-		part := "byte seconds"
-		if l.PerUnit == 1000 {
-			part = "milli-vCPU seconds"
-		}
-		records = append(records, []string{l.Resource, l.Quantity.String(), part, l.Price.String(), l.Unit, l.Amount.String()})
+		records = append(records, []string{l.Resource, l.Quantity.String(), l.Part, l.Price.String(), l.Unit, l.Amount.String()})
 	}
 	for _, sum := range []struct{ name, amount string }{
 		{"owed", b.Owed.String()}, {"vouchered", b.Vouchered.String()}, {"claimed", b.Claimed.String()}, {"deposited", b.Deposited.String()},
@@ -179,7 +175,7 @@ func writeVerified(out io.Writer, v account.Verified) error {
 		row(w, "holds", s)
 	}
 	for _, l := range v.Prices.Lines(v.Account.Usage) {
-		row(w, l.Resource, fmt.Sprintf("%s %s at %s base units: %s", publisher.Hours(l.Quantity, l.PerUnit), l.Unit, l.Price, l.Amount))
+		row(w, l.Resource, fmt.Sprintf("%s %s at %s base units: %s", publisher.Units(l), l.Unit, l.Price, l.Amount))
 	}
 	row(w, "total", v.Account.Total.String()+" base units of token "+v.Terms.Token.Hex())
 	countedTo(w, v.Account.AccruedTo)

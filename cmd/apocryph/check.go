@@ -173,5 +173,5 @@ func cpuText(milli uint64) string {
 // rateOf is what a manifest reserves while all of it runs.
 func rateOf(m *manifestv1.Manifest) reservedView {
 	pods, volumes := manifest.Rate(m)
-	return reservedView{uint64(pods.MilliCPU), uint64(pods.MemoryBytes), uint64(pods.EphemeralBytes), uint64(volumes.StorageBytes)}
+	return reservedView{uint64(pods.MilliCPU), uint64(pods.MemoryBytes), uint64(pods.EphemeralBytes), uint64(volumes.StorageBytes), pods.Extended, m.EgressBytesPerSecond}
 }

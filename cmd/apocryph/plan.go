@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -29,14 +30,16 @@ type plannedView struct {
 	MilliCPU uint64 `json:"milli_cpu"`
 	Memory   uint64 `json:"memory_bytes"`
 	// Stated says that the memory is what the file says, and not the default.
-	Stated   bool     `json:"memory_stated"`
-	Disk     uint64   `json:"ephemeral_bytes"`
-	Restart  string   `json:"restart"`
-	After    string   `json:"after,omitempty"`
-	Health   string   `json:"health,omitempty"`
-	Ports    []string `json:"ports,omitempty"`
-	Networks []string `json:"networks,omitempty"`
-	Mounts   []string `json:"mounts,omitempty"`
+	Stated bool   `json:"memory_stated"`
+	Disk   uint64 `json:"ephemeral_bytes"`
+	// Extended are pieces of extended resources by name.
+	Extended map[string]uint64 `json:"extended,omitempty"`
+	Restart  string            `json:"restart"`
+	After    string            `json:"after,omitempty"`
+	Health   string            `json:"health,omitempty"`
+	Ports    []string          `json:"ports,omitempty"`
+	Networks []string          `json:"networks,omitempty"`
+	Mounts   []string          `json:"mounts,omitempty"`
 }
 
 type sizedView struct {
@@ -67,6 +70,10 @@ type reservedView struct {
 	Memory   uint64 `json:"memory_bytes"`
 	Disk     uint64 `json:"ephemeral_bytes"`
 	Volumes  uint64 `json:"volume_bytes"`
+	// Extended are pieces of extended resources by name.
+	Extended map[string]int64 `json:"extended,omitempty"`
+	// Egress is what the cap has room for besides; 0 means what the provider offers.
+	Egress uint64 `json:"egress_bytes_per_second,omitempty"`
 }
 
 func planOf(m *manifestv1.Manifest, file *appfile.File) *planView {
@@ -98,6 +105,12 @@ func plannedOf(s *manifestv1.Service) plannedView {
 		Name: s.Name, Image: s.Image, MilliCPU: s.Resources.MilliCpu, Memory: s.Resources.MemoryBytes, Disk: s.Resources.EphemeralBytes,
 		Restart: restartText(s), After: afterText(s.DependsOn), Health: healthText(s.Health),
 	}
+	for _, u := range s.Resources.Extended {
+		if v.Extended == nil {
+			v.Extended = map[string]uint64{}
+		}
+		v.Extended[u.Resource] = u.Count
+	}
 	for _, p := range s.Ports {
 		v.Ports = append(v.Ports, fmt.Sprintf("%d/%s", p.Number, p.Protocol))
 	}
@@ -123,7 +136,7 @@ func plannedOf(s *manifestv1.Service) plannedView {
 func (v *planView) lines(line func(kind, format string, args ...any)) {
 	line("app", "%s", v.App)
 	for _, s := range v.Services {
-		line("service", "%s of image %s: %s, %s memory%s, %s disk", s.Name, s.Image, cpuText(s.MilliCPU), bytesText(s.Memory), map[bool]string{false: " (nothing said)"}[s.Stated], bytesText(s.Disk))
+		line("service", "%s of image %s: %s, %s memory%s, %s disk%s", s.Name, s.Image, cpuText(s.MilliCPU), bytesText(s.Memory), map[bool]string{false: " (nothing said)"}[s.Stated], bytesText(s.Disk), unitsText(s.Extended))
 		for _, detail := range []struct{ what, text string }{
 			{"runs", s.Restart}, {"after", s.After}, {"ready", s.Health}, {"ports", strings.Join(s.Ports, ", ")},
 			{"networks", strings.Join(s.Networks, ", ")}, {"mounts", strings.Join(s.Mounts, ", ")},
@@ -150,7 +163,19 @@ func (v *planView) lines(line func(kind, format string, args ...any)) {
 		}
 		line("http", "%s answers at port %d, as %s.<the provider's domain>", v.Services[i].Name, v.HTTP.Port, host)
 	}
-	line("reserves", "%s, %s memory, %s disk, %s volumes", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes))
+	line("reserves", "%s, %s memory, %s disk, %s volumes%s", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes), unitsText(v.Reserved.Extended))
+	if v.Reserved.Egress > 0 {
+		line("sends", "up to %s a second out of the cluster, on average", bytesText(v.Reserved.Egress))
+	}
+}
+
+// unitsText is the end of a list of what is reserved.
+func unitsText[N int64 | uint64](extended map[string]N) string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(extended)) {
+		fmt.Fprintf(&text, ", %d %s", extended[name], name)
+	}
+	return text.String()
 }
 
 // portless says which services have no ports before anybody has looked at their images, or nothing.

@@ -405,7 +405,7 @@ func (f *fakeProvider) Bill(ctx context.Context, r *providerv1.BillRequest) (*pr
 	return &providerv1.BillResponse{
 		Account: signed, Reserve: "1000",
 		Tariff: f.prices.Proto(), CpuMilliSeconds: u.CPU.String(), MemoryByteSeconds: u.Memory.String(), EphemeralByteSeconds: u.Ephemeral.String(),
-		StorageByteSeconds: u.Storage.String(), Owed: owed.String(), Vouchered: owed.String(), Hourly: "11000", AccruedTo: 1_800_000_000, Final: a.ended, Release: a.release,
+		StorageByteSeconds: u.Storage.String(), EgressBytes: u.Egress.String(), Extended: account.Extended(u), Owed: owed.String(), Vouchered: owed.String(), Hourly: "11000", AccruedTo: 1_800_000_000, Final: a.ended, Release: a.release,
 	}, nil
 }
 

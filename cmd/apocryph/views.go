@@ -196,6 +196,9 @@ type usageView struct {
 	MemoryByteSeconds    string `json:"memory_byte_seconds"`
 	EphemeralByteSeconds string `json:"ephemeral_byte_seconds"`
 	StorageByteSeconds   string `json:"storage_byte_seconds"`
+	EgressBytes          string `json:"egress_bytes"`
+	// Extended are unit seconds of extended resources by name.
+	Extended map[string]string `json:"extended_unit_seconds,omitempty"`
 }
 
 type tariffView struct {
@@ -203,22 +206,33 @@ type tariffView struct {
 	MemoryGiBHour    tariff.Amount `json:"memory_gib_hour"`
 	EphemeralGiBHour tariff.Amount `json:"ephemeral_gib_hour"`
 	StorageGiBHour   tariff.Amount `json:"storage_gib_hour"`
+	EgressGiB        tariff.Amount `json:"egress_gib"`
+	// UnitHour are prices of extended resources by name.
+	UnitHour map[string]tariff.Amount `json:"unit_hour,omitempty"`
 }
 
 func tariffOf(t tariff.Tariff) tariffView {
-	return tariffView{t.CPUHour, t.MemoryGiBHour, t.EphemeralGiBHour, t.StorageGiBHour}
+	return tariffView{t.CPUHour, t.MemoryGiBHour, t.EphemeralGiBHour, t.StorageGiBHour, t.EgressGiB, t.UnitHour}
 }
 
 func usageOf(u usage.Totals) usageView {
-	return usageView{u.CPU.String(), u.Memory.String(), u.Ephemeral.String(), u.Storage.String()}
+	v := usageView{u.CPU.String(), u.Memory.String(), u.Ephemeral.String(), u.Storage.String(), u.Egress.String(), nil}
+	for name, q := range u.Extended {
+		if v.Extended == nil {
+			v.Extended = map[string]string{}
+		}
+		v.Extended[name] = q.String()
+	}
+	return v
 }
 
-// resourceView is a line of a bill. Amounts are rounded down one by one, so together they may be a little less than what is owed.
+// resourceView is a line of a bill. A unit is so many parts for so many seconds: those of an hour, or 1 where no time is counted. Amounts are rounded down one by one, so together they may be a little less than what is owed.
 type resourceView struct {
 	Resource string        `json:"resource"`
 	Unit     string        `json:"unit"`
 	Quantity string        `json:"quantity"`
 	PerUnit  int64         `json:"quantity_per_unit"`
+	Seconds  int64         `json:"seconds_per_unit"`
 	Price    tariff.Amount `json:"price_per_unit_hour"`
 	Amount   tariff.Amount `json:"amount"`
 }
@@ -255,16 +269,16 @@ func billOf(a *publisher.App, b *publisher.Bill, t publisher.Token) *billView {
 		Hourly: b.Hourly, Runway: int64(b.Runway / time.Second), AccruedTo: b.AccruedTo.UTC(), Final: b.Final, Signed: b.Signed != nil,
 	}
 	for _, l := range b.Tariff.Lines(b.Usage) {
-		v.Lines = append(v.Lines, resourceView{l.Resource, l.Unit, l.Quantity.String(), l.PerUnit, l.Price, l.Amount})
+		v.Lines = append(v.Lines, resourceView{l.Resource, l.Unit, l.Quantity.String(), l.PerUnit, l.Seconds, l.Price, l.Amount})
 	}
 	return v
 }
 
 func writeBill(out io.Writer, b *publisher.Bill, t publisher.Token) error {
 	w := table(out)
-	row(w, "resource", "used\tper hour and unit\tamount")
+	row(w, "resource", "used\tprice of one\tamount")
 	for _, l := range b.Tariff.Lines(b.Usage) {
-		row(w, l.Resource, fmt.Sprintf("%s %s\t%s\t%s", publisher.Hours(l.Quantity, l.PerUnit), l.Unit, t.Format(l.Price), t.Format(l.Amount)))
+		row(w, l.Resource, fmt.Sprintf("%s %s\t%s\t%s", publisher.Units(l), l.Unit, t.Format(l.Price), t.Format(l.Amount)))
 	}
 	row(w, "owed", t.Format(b.Owed)+"\t(usage × tariff, computed here)")
 	row(w, "claimed", t.Format(b.Claimed)+"\t(on chain)")

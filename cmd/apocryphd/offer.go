@@ -30,6 +30,9 @@ type OfferFlags struct {
 	PriceMemoryGiBHour    tariff.Amount `name:"price-memory-gib-hour" help:"Price of a GiB of memory for an hour, in base units." default:"0"`
 	PriceEphemeralGiBHour tariff.Amount `name:"price-ephemeral-gib-hour" help:"Price of a GiB of ephemeral storage for an hour, in base units." default:"0"`
 	PriceStorageGiBHour   tariff.Amount `name:"price-storage-gib-hour" help:"Price of a GiB of volume for an hour, in base units." default:"0"`
+	PriceEgressGiB        tariff.Amount `name:"price-egress-gib" help:"Price of a GiB that leaves for addresses outside of the cluster, in base units." default:"0"`
+	// PriceUnitHour names the extended resources that are sold.
+	PriceUnitHour map[string]tariff.Amount `name:"price-unit-hour" help:"Price of a piece of an extended resource for an hour, as in nvidia.com/gpu=900000; again for each. What has no price is not sold." placeholder:"NAME=PRICE"`
 }
 
 func (f OfferFlags) tariff() tariff.Tariff {
@@ -39,5 +42,7 @@ func (f OfferFlags) tariff() tariff.Tariff {
 		MemoryGiBHour:    f.PriceMemoryGiBHour,
 		EphemeralGiBHour: f.PriceEphemeralGiBHour,
 		StorageGiBHour:   f.PriceStorageGiBHour,
+		EgressGiB:        f.PriceEgressGiB,
+		UnitHour:         f.PriceUnitHour,
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -40,7 +42,8 @@ type Account struct {
 	App     [32]byte
 	Channel channel.ID
 	Tariff  tariff.ID
-	Usage   usage.Totals
+	// Usage is what the tariff has a price for.
+	Usage usage.Totals
 	// Total is usage × tariff, rounded down once.
 	Total tariff.Amount
 	// AccruedTo is how far usage is counted.
@@ -109,6 +112,10 @@ func (a Account) proto() *orderv1.Account {
 		EphemeralByteSeconds: a.Usage.Ephemeral.String(), StorageByteSeconds: a.Usage.Storage.String(),
 		Total: a.Total.Bytes(), Sequence: a.Sequence, Final: a.Final,
 	}
+	if a.Usage.Egress.Big().Sign() > 0 {
+		p.EgressBytes = a.Usage.Egress.String()
+	}
+	p.Extended = Extended(a.Usage)
 	if !a.AccruedTo.IsZero() {
 		p.AccruedTo = uint64(max(a.AccruedTo.Unix(), 0))
 	}
@@ -129,12 +136,15 @@ func fromProto(p *orderv1.Account) (Account, error) {
 		from string
 	}{
 		{&a.Usage.CPU, p.CpuMilliSeconds}, {&a.Usage.Memory, p.MemoryByteSeconds},
-		{&a.Usage.Ephemeral, p.EphemeralByteSeconds}, {&a.Usage.Storage, p.StorageByteSeconds},
+		{&a.Usage.Ephemeral, p.EphemeralByteSeconds}, {&a.Usage.Storage, p.StorageByteSeconds}, {&a.Usage.Egress, p.EgressBytes},
 	} {
 		q, err := usage.ParseQuantity(f.from)
 		*f.to = q
 		errs = append(errs, err)
 	}
+	extended, err := ReadExtended(p.Extended)
+	errs = append(errs, err)
+	a.Usage.Extended = extended
 	total, err := tariff.AmountFromBytes(p.Total)
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return Account{}, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -144,4 +154,30 @@ func fromProto(p *orderv1.Account) (Account, error) {
 		a.AccruedTo = time.Unix(int64(min(p.AccruedTo, 1<<40)), 0)
 	}
 	return a, nil
+}
+
+// Extended is the wire form of what was used of extended resources.
+func Extended(u usage.Totals) []*orderv1.UnitSeconds {
+	var all []*orderv1.UnitSeconds
+	for _, name := range slices.Sorted(maps.Keys(u.Extended)) {
+		all = append(all, &orderv1.UnitSeconds{Resource: name, UnitSeconds: u.Extended[name].String()})
+	}
+	return all
+}
+
+// ReadExtended is the inverse of Extended. It returns usage.ErrQuantity for a list that is none.
+func ReadExtended(all []*orderv1.UnitSeconds) (map[string]usage.UnitSeconds, error) {
+	var read map[string]usage.UnitSeconds
+	for i, e := range all {
+		q, err := usage.ParseQuantity(e.GetUnitSeconds())
+		if err != nil || len(e.ProtoReflect().GetUnknown()) > 0 || !usage.IsExtended(e.GetResource()) || q.Big().Sign() == 0 ||
+			i > 0 && all[i-1].GetResource() >= e.GetResource() {
+			return nil, fmt.Errorf("%.80q units of %.80q: %w", e.GetUnitSeconds(), e.GetResource(), usage.ErrQuantity)
+		}
+		if read == nil {
+			read = map[string]usage.UnitSeconds{}
+		}
+		read[e.GetResource()] = q
+	}
+	return read, nil
 }

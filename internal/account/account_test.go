@@ -45,7 +45,10 @@ func newPaper(t *testing.T) *paper {
 		t.Fatal(err)
 	}
 	signer := crypto.PubkeyToAddress(key.PublicKey)
-	prices := tariff.Tariff{Token: common.Address{4}, CPUHour: tariff.Units(40_000), StorageGiBHour: tariff.Units(7)}
+	prices := tariff.Tariff{
+		Token: common.Address{4}, CPUHour: tariff.Units(40_000), StorageGiBHour: tariff.Units(7),
+		EgressGiB: tariff.Units(20_000), UnitHour: map[string]tariff.Amount{"nvidia.com/gpu": tariff.Units(900_000)},
+	}
 	id, err := prices.ID()
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +70,8 @@ func newPaper(t *testing.T) *paper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := usage.Rate{MilliCPU: 1500, StorageBytes: 3 << 30}.For(7777)
+	used := usage.Rate{MilliCPU: 1500, StorageBytes: 3 << 30, Extended: map[string]int64{"nvidia.com/gpu": 2}}.For(7777)
+	used.Egress = usage.Bytes(5 << 30)
 	p.account = account.Account{
 		App: terms.App, Channel: terms.ID(p.domain), Tariff: id, Usage: used, Total: prices.Cost(used),
 		AccruedTo: time.Unix(1_800_000_000, 0), Sequence: 12, Final: true,
@@ -142,7 +146,7 @@ func TestEveryFieldIsGuarded(t *testing.T) {
 			}
 		}
 	}
-	if tampered != 12+2+11 {
+	if tampered != 12+2+13 {
 		t.Errorf("%d fields were changed", tampered)
 	}
 	for what, change := range map[string]func(*account.Document){
@@ -173,6 +177,9 @@ func flip(b []byte) []byte {
 func change(m protoreflect.Message, f protoreflect.FieldDescriptor) {
 	v := m.Get(f)
 	switch {
+	case f.IsList() && f.Message().Name() == "UnitSeconds":
+		used := (&orderv1.UnitSeconds{Resource: "zzz.org/gpu", UnitSeconds: "1"}).ProtoReflect()
+		m.Mutable(f).List().Append(protoreflect.ValueOfMessage(used))
 	case f.IsList():
 		payee := (&orderv1.Payee{Account: make([]byte, 20), SharePpm: 1}).ProtoReflect()
 		m.Mutable(f).List().Append(protoreflect.ValueOfMessage(payee))
@@ -193,6 +200,8 @@ func TestWhatIsSignedMustAddUp(t *testing.T) {
 		"one unit too much":  func(p *paper) { p.account.Total = p.account.Total.Add(tariff.Units(1)) },
 		"nothing":            func(p *paper) { p.account.Total = tariff.Amount{} },
 		"another quantity":   func(p *paper) { p.account.Usage.CPU = p.account.Usage.CPU.Add(p.account.Usage.CPU) },
+		"more that left":     func(p *paper) { p.account.Usage.Egress = usage.Bytes(9 << 30) },
+		"no extended ones":   func(p *paper) { p.account.Usage.Extended = nil },
 		"another app":        func(p *paper) { p.account.App[0]++ },
 		"another channel":    func(p *paper) { p.account.Channel[0]++ },
 		"another tariff":     func(p *paper) { p.account.Tariff[0]++ },

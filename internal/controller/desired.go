@@ -129,6 +129,10 @@ func (d *desired) quota() client.Object {
 		hard["requests."+name] = *q
 		hard["limits."+name] = *q
 	}
+	for name, n := range all.Extended {
+		// Kubernetes has no quota for the limits of these, which are always the requests.
+		hard[corev1.ResourceName("requests."+name)] = *resource.NewQuantity(n, resource.DecimalSI)
+	}
 	d.roomForCarrier(hard)
 	return &corev1.ResourceQuota{
 		TypeMeta:   kind("v1", "ResourceQuota"),

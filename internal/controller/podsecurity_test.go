@@ -191,6 +191,7 @@ func anyManifest(d *dice) *manifestv1.Manifest {
 		m.Services[0].Ports = []*manifestv1.Port{{Number: 80, Protocol: "tcp"}}
 	}
 	m.RemovedVolumes = some(d, 2, "old", "older")
+	m.EgressBytesPerSecond = pick[uint64](d, 0, 1, manifest.MaxEgress)
 	return m
 }
 
@@ -203,6 +204,9 @@ func anyService(d *dice, m *manifestv1.Manifest, name string, before []string) *
 		Resources: &manifestv1.Resources{
 			MilliCpu: pick[uint64](d, 1, manifest.MaxMilliCPU), MemoryBytes: pick[uint64](d, manifest.MinMemoryBytes, manifest.MaxBytes), EphemeralBytes: pick[uint64](d, manifest.MinEphemeralBytes, manifest.MaxBytes),
 		},
+	}
+	for _, n := range some(d, 2, "amd.com/gpu", "nvidia.com/gpu") {
+		s.Resources.Extended = append(s.Resources.Extended, &manifestv1.Units{Resource: n, Count: pick[uint64](d, 1, manifest.MaxUnits)})
 	}
 	if d.yes() {
 		s.User = new(pick[int64](d, 0, 1, 65535))

@@ -231,6 +231,9 @@ func reserved(ordered *manifestv1.Resources) corev1.ResourceRequirements {
 		corev1.ResourceMemory:           *resource.NewQuantity(r.MemoryBytes, resource.BinarySI),
 		corev1.ResourceEphemeralStorage: *resource.NewQuantity(r.EphemeralBytes, resource.BinarySI),
 	}
+	for name, n := range r.Extended {
+		list[corev1.ResourceName(name)] = *resource.NewQuantity(n, resource.DecimalSI)
+	}
 	return corev1.ResourceRequirements{Requests: list, Limits: list.DeepCopy()}
 }
 

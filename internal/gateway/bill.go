@@ -12,6 +12,7 @@ import (
 	kerrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/account"
 	"github.com/apocryph/apocryph/internal/channel"
 	keeperv1 "github.com/apocryph/apocryph/internal/gen/keeperv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
@@ -70,6 +71,8 @@ func bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, 
 		MemoryByteSeconds:    total.Memory.String(),
 		EphemeralByteSeconds: total.Ephemeral.String(),
 		StorageByteSeconds:   total.Storage.String(),
+		EgressBytes:          total.Egress.String(),
+		Extended:             account.Extended(total),
 		Owed:                 owed.String(),
 		Vouchered:            "0",
 		Claimed:              "0",

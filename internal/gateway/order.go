@@ -215,7 +215,7 @@ func withKept(m *manifestv1.Manifest, present *v1alpha1.App) *manifestv1.Manifes
 	if present == nil {
 		return m
 	}
-	all := &manifestv1.Manifest{Services: m.GetServices(), Volumes: slices.Clone(m.GetVolumes())}
+	all := &manifestv1.Manifest{Services: m.GetServices(), Volumes: slices.Clone(m.GetVolumes()), EgressBytesPerSecond: m.GetEgressBytesPerSecond()}
 	for _, v := range present.Status.Volumes {
 		named := slices.ContainsFunc(m.GetVolumes(), func(o *manifestv1.Volume) bool { return o.GetName() == v.Name })
 		if !named && !slices.Contains(m.GetRemovedVolumes(), v.Name) {
@@ -227,6 +227,9 @@ func withKept(m *manifestv1.Manifest, present *v1alpha1.App) *manifestv1.Manifes
 
 // checkCap: all that was ordered can be claimed, what is kept of earlier versions included.
 func (g *Gateway) checkCap(_ context.Context, o *order) error {
+	if err := checkSold(o.tariff, o.req.Manifest); err != nil {
+		return err
+	}
 	if least := quote.LeastCap(o.tariff, withKept(o.req.Manifest, o.present)); o.terms.Cap.Cmp(least) < 0 {
 		err := refuse(providerv1.Reason_REASON_CAP_EXCEEDED, "the manifest needs a cap of %s per second, the channel has %s", least, o.terms.Cap)
 		return fault.Hint(err, "ask for a quote for this manifest, make the app smaller, or remove volumes that are only kept: apocryph volume ls")

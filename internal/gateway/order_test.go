@@ -175,6 +175,18 @@ func TestApplyRefuses(t *testing.T) {
 				d.manifest.Volumes[0].SizeBytes = 3 << 30
 			}, providerv1.Reason_REASON_RESOURCES_IMPOSSIBLE, connect.CodeFailedPrecondition,
 		},
+		"a resource that the channel's tariff has no price for": {
+			func(w *world, d *draft) {
+				w.machineHas("nvidia.com/gpu", "1")
+				d.manifest.Services[0].Resources.Extended = []*manifestv1.Units{{Resource: "nvidia.com/gpu", Count: 1}}
+			}, providerv1.Reason_REASON_RESOURCES_IMPOSSIBLE, connect.CodeFailedPrecondition,
+		},
+		"a resource that no machine has": {
+			func(w *world, d *draft) {
+				w.sells("nvidia.com/gpu")
+				d.manifest.Services[0].Resources.Extended = []*manifestv1.Units{{Resource: "nvidia.com/gpu", Count: 1}}
+			}, providerv1.Reason_REASON_RESOURCES_IMPOSSIBLE, connect.CodeFailedPrecondition,
+		},
 		"a quote signed by somebody else": {
 			func(w *world, d *draft) { d.quoteKey = newWallet(w.t) },
 			providerv1.Reason_REASON_QUOTE_INVALID, connect.CodeInvalidArgument,

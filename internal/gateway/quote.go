@@ -37,6 +37,9 @@ func (s server) Quote(ctx context.Context, r *providerv1.QuoteRequest) (*provide
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSold(g.cfg.Tariff, r.Manifest); err != nil {
+		return nil, err
+	}
 	if err := g.checkResources(ctx, r.Manifest); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,6 +14,8 @@ import (
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/quote"
+	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
 )
 
@@ -30,7 +34,7 @@ func (g *Gateway) checkResources(ctx context.Context, m *manifestv1.Manifest) er
 	for _, s := range m.Services {
 		why := "there is no machine"
 		for i := range machines.Items {
-			if why = exceeds(rateOf(s), allocatable(&machines.Items[i])); why == "" {
+			if why = lacks(rateOf(s), allocatable(&machines.Items[i])); why == "" {
 				break
 			}
 		}
@@ -49,11 +53,37 @@ func rateOf(s *manifestv1.Service) usage.Rate {
 
 func allocatable(n *corev1.Node) usage.Rate {
 	a := n.Status.Allocatable
+	extended := map[string]int64{}
+	for name, q := range a {
+		if usage.IsExtended(string(name)) {
+			extended[string(name)] = q.Value()
+		}
+	}
 	return usage.Rate{
 		MilliCPU:       a.Cpu().MilliValue(),
 		MemoryBytes:    a.Memory().Value(),
 		EphemeralBytes: a.StorageEphemeral().Value(),
+		Extended:       extended,
 	}
+}
+
+// checkSold: every resource has a price. What has none is not sold.
+func checkSold(t tariff.Tariff, m *manifestv1.Manifest) error {
+	if what := quote.Unsold(t, m); what != "" {
+		err := refuse(providerv1.Reason_REASON_RESOURCES_IMPOSSIBLE, "the app wants %s, for which there is no price here", what)
+		return fault.Hint(err, "leave it out, or choose a provider that sells it; the prices of an app that runs are those of its channel")
+	}
+	return nil
+}
+
+// lacks says what a machine has not enough of for a rate, or "". Of extended resources it has those that it says.
+func lacks(r, machine usage.Rate) string {
+	for _, name := range slices.Sorted(maps.Keys(r.Extended)) {
+		if want, has := r.Extended[name], machine.Extended[name]; want > has {
+			return fmt.Sprintf("%d of %s, above the %d", want, name, has)
+		}
+	}
+	return exceeds(r, machine)
 }
 
 // exceeds says in what a rate is above a limit, or "". A limit of zero is none.

@@ -40,6 +40,8 @@ type sight struct {
 	awake, asleep, running, stored usage.Rate
 	// owed is what was used so far.
 	owed tariff.Amount
+	// offered is the earliest that the channel can have been opened; zero if it is not known.
+	offered time.Time
 	// voucher and release are the totals of good signatures.
 	voucher, release *tariff.Amount
 	lastClaim        time.Time

@@ -124,6 +124,7 @@ func (r *reconciler) read(app *v1alpha1.App, u *v1alpha1.Usage) (channel.ID, sig
 		now: r.now(), funds: app.Status.Funds, funded: meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionFunded),
 		ending: len(app.Spec.Stop) > 0 || !app.DeletionTimestamp.IsZero() || app.Status.EndReason != "",
 		terms:  terms, prices: prices, awake: pods.Add(volumes), asleep: volumes, running: running, stored: stored, owed: prices.Cost(used),
+		offered: time.Unix(int64(min(q.ExpiresAt, 1<<40)), 0).Add(-quote.MaxLife),
 		voucher: r.good(u.Status.Voucher, terms, func(t tariff.Amount) channel.Digester { return channel.Voucher{Channel: id, Total: t} }),
 		release: r.good(u.Status.Release, terms, func(t tariff.Amount) channel.Digester { return channel.Release{Channel: id, Total: t} }),
 		// Of the chain's time or ours, whichever: it only spaces claims.

@@ -128,18 +128,31 @@ func (s sight) exhaustedFrom(next *step) *metav1.Time {
 
 // throttle puts an app to sleep that reserves more than its channel's cap pays for, once what it owes is ahead of what can be claimed by
 // CapSlack of the cap, and until that has been caught up. What is there is what counts, not what is missing: cap that was lost because
-// nobody claimed for a window puts nobody to sleep who stays within the cap.
+// nobody claimed for a window puts nobody to sleep who stays within the cap. Of what leaves the cluster nobody knows how fast it does: it is too
+// much when what is owed is ahead even if all the cap that can have been lost were there.
 func (c Config) throttle(s sight) *step {
 	ahead := s.ahead()
 	was := s.funded != nil && s.funded.Status == metav1.ConditionFalse && s.funded.Reason == v1alpha1.ReasonCapExceeded
 	present := s.prices.CostUp(s.running.Add(s.stored).For(secondsPerHour))
 	faster := present.Cmp(s.terms.Cap.Mul(secondsPerHour)) > 0
 	slack := s.terms.Cap.Mul(uint64(max(c.CapSlack/time.Second, 0)))
+	faster = faster || ahead.Cmp(slack.Add(s.lost())) > 0
 	if ahead.IsZero() || (!was && (!faster || ahead.Cmp(slack) <= 0)) {
 		return nil
 	}
 	return &step{metav1.ConditionFalse, v1alpha1.ReasonCapExceeded, fmt.Sprintf(
-		"%s are owed beyond what the channel's cap of %s per second lets be claimed; what is reserved must shrink, or sleep until then", ahead, s.terms.Cap)}
+		"%s are owed beyond what the channel's cap of %s per second lets be claimed; what is reserved or sent must shrink, or sleep until then", ahead, s.terms.Cap)}
+}
+
+// lost is at least the cap that passed without being claimed and can't be any more: all of it from before the channel was opened, up to where it is used
+// up, less what was claimed.
+func (s sight) lost() tariff.Amount {
+	since := uint64(max(s.offered.Unix(), 0))
+	lost, err := s.terms.Cap.Mul(s.seen.SpentUntil - min(since, s.seen.SpentUntil)).Sub(s.seen.Claimed)
+	if err != nil {
+		return tariff.Amount{} // all of it was claimed
+	}
+	return lost
 }
 
 const secondsPerHour = 3600

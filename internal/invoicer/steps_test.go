@@ -171,6 +171,13 @@ func TestThrottle(t *testing.T) {
 		"claimed a moment ago, and ahead of it": {9000, over, usage.Rate{}, "", func(s *sight) {
 			s.seen.Claimed, s.seen.SpentUntil = tariff.Units(7000), uint64(s.now.Unix())
 		}, v1alpha1.ReasonCapExceeded},
+		"what was sent is ahead, and no cap was lost": {8401, usage.Rate{}, usage.Rate{}, "", func(s *sight) { s.offered = s.now.Add(-time.Hour) }, v1alpha1.ReasonCapExceeded},
+		"what was sent is a little ahead":             {8400, usage.Rate{}, usage.Rate{}, "", func(s *sight) { s.offered = s.now.Add(-time.Hour) }, ""},
+		"what is ahead is no more than what was lost": {9000, usage.Rate{}, usage.Rate{}, "", func(s *sight) { s.offered = s.now.Add(-time.Hour - 5*time.Minute) }, ""},
+		"what was claimed was not lost": {9001, usage.Rate{}, usage.Rate{}, "", func(s *sight) {
+			s.offered = s.now.Add(-time.Hour - 5*time.Minute)
+			s.seen.Claimed = tariff.Units(600)
+		}, v1alpha1.ReasonCapExceeded},
 		"spent beyond now": {9000, over, usage.Rate{}, "", func(s *sight) {
 			s.seen.Claimed, s.seen.SpentUntil = tariff.Units(7000), uint64(s.now.Unix())+5
 		}, v1alpha1.ReasonCapExceeded},

@@ -18,9 +18,9 @@ import (
 // ErrNoAccount says that nothing was verified yet of an app whose account was asked for, or nothing metered.
 var ErrNoAccount = errors.New("no account of this app")
 
-// state remembers what an app used by now, for SignAccount: the very numbers that its vouchers are signed for.
+// state remembers what an app used by now, for SignAccount: the very numbers that its vouchers are signed for, of what has a price.
 func (k *Keeper) state(app string, o *order, s v1alpha1.UsageStatus, used usage.Totals, total tariff.Amount) {
-	a := account.Account{App: o.app, Channel: o.channel, Tariff: o.terms.Tariff, Usage: used, Total: total, Final: s.Final}
+	a := account.Account{App: o.app, Channel: o.channel, Tariff: o.terms.Tariff, Usage: o.tariff.Priced(used), Total: total, Final: s.Final}
 	if s.AccruedTo != nil {
 		a.AccruedTo = s.AccruedTo.Time
 	}

@@ -75,6 +75,8 @@ func (c Config) check() error {
 		return fmt.Errorf("no address of the provider or of its payout: %w", ErrConfig)
 	case c.Domain.ChainID == 0 || c.Domain.Contract == zero:
 		return fmt.Errorf("no chain or contract: %w", ErrConfig)
+	case c.Tariff.Check() != nil:
+		return fmt.Errorf("the tariff: %w", c.Tariff.Check())
 	case c.Tariff.Token == zero:
 		return fmt.Errorf("no token: %w", ErrConfig)
 	case c.Keys.voucher == nil || c.Device == nil || c.CheckPeer == nil:

@@ -227,10 +227,13 @@ func checkChannel(o own, app *v1alpha1.App, got *order) error {
 	return nil
 }
 
-// checkCap: what was ordered can be claimed. Nobody is kept from stopping what costs more.
+// checkCap: what was ordered has a price and can be claimed. Nobody is kept from stopping what costs more.
 func checkCap(_ own, app *v1alpha1.App, got *order) error {
 	if len(app.Spec.Stop) > 0 {
 		return nil
+	}
+	if what := quote.Unsold(got.tariff, got.manifest); what != "" {
+		return fmt.Errorf("the channel's tariff has no price for %s", what)
 	}
 	if least := quote.LeastCap(got.tariff, got.manifest); got.terms.Cap.Cmp(least) < 0 {
 		return fmt.Errorf("the channel's cap is %s per second, the manifest needs %s", got.terms.Cap, least)

@@ -11,6 +11,7 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/manifest"
 	"github.com/apocryph/apocryph/internal/tariff"
@@ -69,7 +70,10 @@ func TestVerify(t *testing.T) {
 		"a cap exactly large enough":      {func(w *world) { w.cap = 2 }, ""},
 		"a cap one too small":             {func(w *world) { w.cap = 1 }, ReasonCapTooSmall},
 		"a cap offered before the log that is kept was a part of it": {func(w *world) { w.logsCost(t); w.cap = 2050 }, ""},
-		"a cap one below that":                   {func(w *world) { w.logsCost(t); w.cap = 2049 }, ReasonCapTooSmall},
+		"a cap one below that": {func(w *world) { w.logsCost(t); w.cap = 2049 }, ReasonCapTooSmall},
+		"a resource without a price": {func(w *world) {
+			w.manifest.Services[0].Resources.Extended = []*manifestv1.Units{{Resource: "nvidia.com/gpu", Count: 1}}
+		}, ReasonCapTooSmall},
 		"a cap one too small, and stopped":       {func(w *world) { w.cap, w.stop = 1, true }, ""},
 		"a cap one too small, and a forged stop": {func(w *world) { w.cap, w.stop, w.onApp = 1, true, forgeStop(w) }, ReasonStopInvalid},
 		"stop by another peer":                   {func(w *world) { w.stop = true; w.onApp = forgeStop(w) }, ReasonStopInvalid},

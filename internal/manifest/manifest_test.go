@@ -5,6 +5,7 @@ package manifest_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -56,19 +57,37 @@ func TestValidateRefuses(t *testing.T) {
 	web := func(m *manifestv1.Manifest) *manifestv1.Service { return m.Services[2] }
 	db := func(m *manifestv1.Manifest) *manifestv1.Service { return m.Services[0] }
 	cases := map[string]func(m *manifestv1.Manifest){
-		"a name that is no DNS label":        func(m *manifestv1.Manifest) { m.Name = "My Shop" },
-		"no services":                        func(m *manifestv1.Manifest) { m.Services = nil },
-		"a volume ordered and deleted":       func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{m.Volumes[0].Name} },
-		"a volume deleted twice":             func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"old", "old"} },
-		"deleted volumes out of order":       func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"old", "new"} },
-		"a deleted volume that is no name":   func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"../x"} },
-		"an image without a digest":          func(m *manifestv1.Manifest) { web(m).Digest = "latest" },
-		"a digest in capitals":               func(m *manifestv1.Manifest) { web(m).Digest = "sha256:" + strings.Repeat("B", 64) },
-		"services out of order":              func(m *manifestv1.Manifest) { m.Services[0], m.Services[1] = m.Services[1], m.Services[0] },
-		"two services of one name":           func(m *manifestv1.Manifest) { db(m).Name = "web" },
-		"missing resources":                  func(m *manifestv1.Manifest) { web(m).Resources = nil },
-		"no cpu":                             func(m *manifestv1.Manifest) { web(m).Resources.MilliCpu = 0 },
-		"more memory than any machine":       func(m *manifestv1.Manifest) { web(m).Resources.MemoryBytes = 1 << 60 },
+		"a name that is no DNS label":      func(m *manifestv1.Manifest) { m.Name = "My Shop" },
+		"no services":                      func(m *manifestv1.Manifest) { m.Services = nil },
+		"a volume ordered and deleted":     func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{m.Volumes[0].Name} },
+		"a volume deleted twice":           func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"old", "old"} },
+		"deleted volumes out of order":     func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"old", "new"} },
+		"a deleted volume that is no name": func(m *manifestv1.Manifest) { m.RemovedVolumes = []string{"../x"} },
+		"an image without a digest":        func(m *manifestv1.Manifest) { web(m).Digest = "latest" },
+		"a digest in capitals":             func(m *manifestv1.Manifest) { web(m).Digest = "sha256:" + strings.Repeat("B", 64) },
+		"services out of order":            func(m *manifestv1.Manifest) { m.Services[0], m.Services[1] = m.Services[1], m.Services[0] },
+		"two services of one name":         func(m *manifestv1.Manifest) { db(m).Name = "web" },
+		"missing resources":                func(m *manifestv1.Manifest) { web(m).Resources = nil },
+		"no cpu":                           func(m *manifestv1.Manifest) { web(m).Resources.MilliCpu = 0 },
+		"more memory than any machine":     func(m *manifestv1.Manifest) { web(m).Resources.MemoryBytes = 1 << 60 },
+		"a resource without a domain": func(m *manifestv1.Manifest) {
+			web(m).Resources.Extended = []*manifestv1.Units{{Resource: "gpu", Count: 1}}
+		},
+		"none of a resource": func(m *manifestv1.Manifest) {
+			web(m).Resources.Extended = []*manifestv1.Units{{Resource: "nvidia.com/gpu"}}
+		},
+		"more of a resource than can be": func(m *manifestv1.Manifest) {
+			web(m).Resources.Extended = []*manifestv1.Units{{Resource: "nvidia.com/gpu", Count: manifest.MaxUnits + 1}}
+		},
+		"a resource twice": func(m *manifestv1.Manifest) {
+			web(m).Resources.Extended = []*manifestv1.Units{{Resource: "nvidia.com/gpu", Count: 1}, {Resource: "nvidia.com/gpu", Count: 1}}
+		},
+		"more kinds of resources than can be": func(m *manifestv1.Manifest) {
+			for i := range manifest.MaxExtended + 1 {
+				web(m).Resources.Extended = append(web(m).Resources.Extended, &manifestv1.Units{Resource: fmt.Sprintf("x/%02d", i), Count: 1})
+			}
+		},
+		"more egress than any machine's":     func(m *manifestv1.Manifest) { m.EgressBytesPerSecond = manifest.MaxEgress + 1 },
 		"an env without a salt":              func(m *manifestv1.Manifest) { db(m).Env[0].Salt = nil },
 		"an env with a commitment":           func(m *manifestv1.Manifest) { db(m).Env[0].Commitment = make([]byte, 32) },
 		"an env name with a space":           func(m *manifestv1.Manifest) { db(m).Env[0].Name = "A B" },

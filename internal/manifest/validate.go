@@ -37,6 +37,9 @@ const (
 	MaxHosts          = 32  // of one service
 	MaxHealthTime     = 24 * time.Hour
 	MaxRestarts       = 1000
+	MaxExtended       = 16      // kinds of extended resources of one service
+	MaxUnits          = 1024    // of one of them
+	MaxEgress         = 1 << 40 // bytes per second
 )
 
 // LooksLikeLabel reports whether s is a DNS label of lower-case letters, digits and inner hyphens, 1 to 63 long.
@@ -54,7 +57,7 @@ func Validate(m *manifestv1.Manifest) error {
 		return fmt.Errorf("empty: %w", ErrInvalid)
 	}
 	for _, check := range []func(*manifestv1.Manifest) error{
-		checkKnown, checkName, checkVolumes, checkRemoved, checkNetworks, checkFiles, checkServices, checkAliases, checkOrder, checkHTTP,
+		checkKnown, checkName, checkVolumes, checkRemoved, checkNetworks, checkFiles, checkServices, checkAliases, checkOrder, checkHTTP, checkEgress,
 	} {
 		if err := check(m); err != nil {
 			return err
@@ -68,11 +71,15 @@ const KeptLogBytes = 1 << 20
 
 // Reserved returns what one replica of a service reserves that ordered r: that, and room for the log that is kept of it.
 func Reserved(r *manifestv1.Resources) usage.Rate {
-	return usage.Rate{
+	reserved := usage.Rate{
 		MilliCPU:       int64(r.GetMilliCpu()),
 		MemoryBytes:    int64(r.GetMemoryBytes()),
 		EphemeralBytes: int64(r.GetEphemeralBytes()) + KeptLogBytes,
 	}
+	for _, u := range r.GetExtended() {
+		reserved = reserved.Add(usage.Rate{Extended: map[string]int64{u.GetResource(): int64(u.GetCount())}})
+	}
+	return reserved
 }
 
 // Rate returns what the running app reserves (one replica of each service) and what its volumes do.
@@ -207,6 +214,20 @@ func checkResources(_ *manifestv1.Manifest, s *manifestv1.Service) error {
 		return invalid("service %s: %d bytes of memory, want %d to %d", s.Name, r.MemoryBytes, MinMemoryBytes, int64(MaxBytes))
 	case r.EphemeralBytes < MinEphemeralBytes || r.EphemeralBytes > MaxBytes:
 		return invalid("service %s: %d bytes of ephemeral storage, want %d to %d", s.Name, r.EphemeralBytes, MinEphemeralBytes, int64(MaxBytes))
+	case len(r.Extended) > MaxExtended:
+		return invalid("service %s: %d kinds of extended resources, at most %d", s.Name, len(r.Extended), MaxExtended)
+	}
+	for _, u := range r.Extended {
+		if !usage.IsExtended(u.GetResource()) || u.Count == 0 || u.Count > MaxUnits {
+			return invalid("service %s: %d of resource %q, want 1 to %d of a name as in nvidia.com/gpu", s.Name, u.GetCount(), u.GetResource(), MaxUnits)
+		}
+	}
+	return sorted("extended resources of "+s.Name, r.Extended, func(a, b *manifestv1.Units) int { return cmp.Compare(a.Resource, b.Resource) })
+}
+
+func checkEgress(m *manifestv1.Manifest) error {
+	if m.EgressBytesPerSecond > MaxEgress {
+		return invalid("%d bytes of egress per second, at most %d", m.EgressBytesPerSecond, int64(MaxEgress))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package meter
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 
@@ -25,7 +26,7 @@ func newGauges() *gauges {
 	g := &gauges{
 		registry: prometheus.NewRegistry(),
 		totals: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "apocryph_usage_total", Help: "What closed intervals used: milli-vCPU seconds or byte seconds.",
+			Name: "apocryph_usage_total", Help: "What closed intervals used: milli-vCPU seconds, byte seconds, bytes of egress, unit seconds.",
 		}, []string{"app", "resource"}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "apocryph_usage_open_intervals", Help: "Pods and volumes that are metered now.",
@@ -46,10 +47,12 @@ func (m *Meter) Metrics() http.Handler {
 
 func (g *gauges) set(app string, s v1alpha1.UsageStatus) {
 	g.apps[app] = true
-	for resource, text := range map[string]string{
+	totals := map[string]string{
 		"cpu": s.Totals.CPUMilliSeconds, "memory": s.Totals.MemoryByteSeconds,
-		"ephemeral": s.Totals.EphemeralByteSeconds, "storage": s.Totals.StorageByteSeconds,
-	} {
+		"ephemeral": s.Totals.EphemeralByteSeconds, "storage": s.Totals.StorageByteSeconds, "egress": s.Totals.EgressBytes,
+	}
+	maps.Copy(totals, s.Totals.ExtendedUnitSeconds)
+	for resource, text := range totals {
 		if v, err := strconv.ParseFloat(text, 64); err == nil {
 			g.totals.WithLabelValues(app, resource).Set(v)
 		}

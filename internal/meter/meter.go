@@ -40,6 +40,7 @@ type Meter struct {
 	now       func() time.Time
 	gauges    *gauges
 	pulse     pulse
+	traffic   traffic
 }
 
 // New returns a meter for the apps of a system namespace, which accrues once per tick.
@@ -54,7 +55,7 @@ func (m *Meter) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { _ = bell.Run(ctx) })
-	all.Go(func() { m.listen(ctx) })
+	all.Go(func() { m.listen(ctx, rung.put) })
 	ticker := time.NewTicker(m.tick)
 	defer ticker.Stop()
 	for {
@@ -83,6 +84,10 @@ func (m *Meter) round(ctx context.Context, bell *kube.Bell) error {
 	if err := m.hear(ctx); err != nil {
 		return err
 	}
+	reported, err := m.readTraffic(ctx)
+	if err != nil {
+		return err
+	}
 	var apps v1alpha1.AppList
 	if err := m.client.List(ctx, &apps, client.InNamespace(m.namespace)); err != nil {
 		return fmt.Errorf("listing apps: %w", err)
@@ -102,8 +107,9 @@ func (m *Meter) round(ctx context.Context, bell *kube.Bell) error {
 	}
 	for _, gone := range m.gauges.forgetAllBut(known) {
 		bell.Forget(ctx, v1alpha1.Namespace(gone))
+		m.traffic.wait(gone, false)
 	}
-	return nil
+	return m.dropTraffic(ctx, reported)
 }
 
 // accountable reports whether there is something to write down about an app: what was made for it, or, at its end, that nothing was, which
@@ -112,8 +118,8 @@ func accountable(app *v1alpha1.App) bool {
 	return slices.Contains(app.Finalizers, v1alpha1.FinalizerApp) || app.Status.EndReason != ""
 }
 
-// listen follows heartbeats until ctx ends, however long accounts take.
-func (m *Meter) listen(ctx context.Context) {
+// listen follows heartbeats until ctx ends, however long accounts take, and has apps looked at whose pods wait for what their machine's agent says.
+func (m *Meter) listen(ctx context.Context, ring func(namespace string)) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -123,6 +129,9 @@ func (m *Meter) listen(ctx context.Context) {
 		case <-ticker.C:
 			if err := m.hear(ctx); err != nil && ctx.Err() == nil {
 				m.log.Warn("heartbeats not heard", "error", err)
+			}
+			if err := m.lookAtTraffic(ctx, ring); err != nil && ctx.Err() == nil {
+				m.log.Warn("reporters not read", "error", err)
 			}
 		}
 	}
@@ -199,6 +208,9 @@ func (m *Meter) account(ctx context.Context, name string, due bool) error {
 	if err != nil {
 		return err
 	}
+	if seen.Reports, err = m.reportsOf(ctx, name, u.Status); err != nil {
+		return err
+	}
 	next, release, err := Next(u.Status, seen, m.now())
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
@@ -213,6 +225,7 @@ func (m *Meter) account(ctx context.Context, name string, due bool) error {
 		}
 	}
 	m.gauges.set(name, next)
+	m.traffic.wait(name, waits(next, seen.Pods, release))
 	return m.letGo(ctx, objects, release)
 }
 

@@ -5,7 +5,8 @@
 // It guards the account from which publishers are charged. Pods and claims of tenants are born with a finalizer that only the meter
 // takes off, and only after their interval is closed in Usage.status: so nothing vanishes unwritten, however long the meter is away. An
 // interval is closed, added to the totals and remembered by its UID in one write with optimistic concurrency; a crash between that and
-// the finalizer repeats the latter only. Times come from the kubelet's records and the machines' heartbeats, not from this process's
+// the finalizer repeats the latter only. Bytes come from reporters' cumulative counters, and how far each is in the totals is part of that same
+// write. Times come from the kubelet's records and the machines' heartbeats, not from this process's
 // presence; what they don't prove is free. Nothing ever goes down or back: not totals, not accruedTo. Which time counts, case by case, is
 // in docs/protocol/metering.md.
 package meter
@@ -36,6 +37,8 @@ type Observed struct {
 	Claims []corev1.PersistentVolumeClaim
 	// Heard is what machines' heartbeats prove.
 	Heard Heard
+	// Reports are what was counted of the app's bytes to the outside.
+	Reports Reports
 	// Stopped says that the app is ending and no pod will be made any more.
 	Stopped bool
 }
@@ -51,12 +54,13 @@ func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStat
 	if err != nil {
 		return s, nil, err
 	}
-	a := &account{status: s, totals: totals, heard: o.Heard, now: now}
+	a := &account{status: s, totals: totals, heard: o.Heard, reports: o.Reports, now: now}
 	for i := range o.Pods {
 		if guarded(&o.Pods[i]) {
 			a.pod(&o.Pods[i])
 		}
 	}
+	a.count(slices.Clone(a.seen))
 	for i := range o.Claims {
 		if guarded(&o.Claims[i]) {
 			a.claim(&o.Claims[i])
@@ -87,10 +91,16 @@ func leaving(o Observed) []types.UID {
 // moved reports whether an account says something new other than how far open intervals have come and which UIDs need not be remembered any
 // more: those two may wait for the next billing tick, the rest may not.
 func moved(was, is v1alpha1.UsageStatus) bool {
-	same := was.Final == is.Final && equality.Semantic.DeepEqual(was.Totals, is.Totals) && slices.EqualFunc(was.Open, is.Open, func(a, b v1alpha1.Interval) bool {
+	same := was.Final == is.Final && equality.Semantic.DeepEqual(reserved(was.Totals), reserved(is.Totals)) && slices.EqualFunc(was.Open, is.Open, func(a, b v1alpha1.Interval) bool {
 		return a.UID == b.UID && a.Start.Equal(&b.Start)
 	})
-	return !same || slices.ContainsFunc(is.ClosedUIDs, func(uid string) bool { return !slices.Contains(was.ClosedUIDs, uid) })
+	return !same || slices.ContainsFunc(is.ClosedUIDs, func(uid string) bool { return !slices.Contains(was.ClosedUIDs, uid) }) || counted(was, is)
+}
+
+// reserved are totals without what no time is counted of.
+func reserved(t v1alpha1.Totals) v1alpha1.Totals {
+	t.EgressBytes = ""
+	return t
 }
 
 func guarded(obj metav1.Object) bool {
@@ -102,6 +112,7 @@ type account struct {
 	status  v1alpha1.UsageStatus
 	totals  usage.Totals
 	heard   Heard
+	reports Reports
 	now     time.Time
 	seen    []string
 	release []types.UID
@@ -110,12 +121,12 @@ type account struct {
 func (a *account) pod(p *corev1.Pod) {
 	uid := string(p.UID)
 	a.seen = append(a.seen, uid)
-	if slices.Contains(a.status.ClosedUIDs, uid) {
-		a.release = append(a.release, p.UID)
-		return
-	}
 	m, rate := a.heard.Machines[p.Spec.NodeName], Requests(p)
 	t := times(p, m.credible())
+	if slices.Contains(a.status.ClosedUIDs, uid) {
+		a.letGo(p, m, t.end)
+		return
+	}
 	i := a.find(uid)
 	if i < 0 && (t.running || !t.start.IsZero()) {
 		start := metav1.NewTime(firstWhole(t.start))
@@ -132,7 +143,7 @@ func (a *account) pod(p *corev1.Pod) {
 	case t.over:
 		a.skipSilence(i, m, t.end)
 		a.close(i, rate, t.end)
-		a.release = append(a.release, p.UID)
+		a.letGo(p, m, t.end)
 	case i >= 0:
 		a.skipSilence(i, m, m.Beat)
 		upTo := m.upTo()
@@ -220,7 +231,7 @@ func (a *account) reach(i int, upTo time.Time) {
 // turn lets an interval go on at another rate, from a time that is not before what is written down.
 func (a *account) turn(i int, rate usage.Rate, from time.Time) {
 	in := &a.status.Open[i]
-	if metered.RateOf(*in) == rate {
+	if metered.RateOf(*in).Equal(rate) {
 		return
 	}
 	a.bank(i)
@@ -266,7 +277,7 @@ func accrued(in *v1alpha1.Interval) time.Time {
 }
 
 func setRate(in *v1alpha1.Interval, r usage.Rate) {
-	in.MilliCPU, in.MemoryBytes, in.EphemeralBytes, in.StorageBytes = r.MilliCPU, r.MemoryBytes, r.EphemeralBytes, r.StorageBytes
+	in.MilliCPU, in.MemoryBytes, in.EphemeralBytes, in.StorageBytes, in.Extended = r.MilliCPU, r.MemoryBytes, r.EphemeralBytes, r.StorageBytes, r.Extended
 }
 
 // firstWhole is the first second that is whole after something was recorded to have started. Kubernetes keeps such times in whole seconds, rounded

@@ -118,7 +118,24 @@ func least(a, b usage.Rate) usage.Rate {
 		MemoryBytes:    min(a.MemoryBytes, b.MemoryBytes),
 		EphemeralBytes: min(a.EphemeralBytes, b.EphemeralBytes),
 		StorageBytes:   min(a.StorageBytes, b.StorageBytes),
+		Extended:       each(a.Extended, b.Extended, func(x, y int64) int64 { return min(x, y) }),
 	}
+}
+
+// each is what is picked of two rates for each extended resource that one of them has; zero of it is none.
+func each(a, b map[string]int64, pick func(x, y int64) int64) map[string]int64 {
+	var all map[string]int64
+	for _, names := range []map[string]int64{a, b} {
+		for name := range names {
+			if n := pick(a[name], b[name]); n > 0 {
+				if all == nil {
+					all = map[string]int64{}
+				}
+				all[name] = n
+			}
+		}
+	}
+	return all
 }
 
 // greatest is the greater of each resource.
@@ -128,23 +145,40 @@ func greatest(a, b usage.Rate) usage.Rate {
 		MemoryBytes:    max(a.MemoryBytes, b.MemoryBytes),
 		EphemeralBytes: max(a.EphemeralBytes, b.EphemeralBytes),
 		StorageBytes:   max(a.StorageBytes, b.StorageBytes),
+		Extended:       each(a.Extended, b.Extended, func(x, y int64) int64 { return max(x, y) }),
 	}
 }
 
 func rateOf(list corev1.ResourceList) usage.Rate {
-	return usage.Rate{
+	r := usage.Rate{
 		MilliCPU:       list.Cpu().MilliValue(),
 		MemoryBytes:    list.Memory().Value(),
 		EphemeralBytes: list.StorageEphemeral().Value(),
 	}
+	for name, q := range list {
+		if n := q.Value(); n > 0 && usage.IsExtended(string(name)) {
+			r = r.Add(usage.Rate{Extended: map[string]int64{string(name): n}})
+		}
+	}
+	return r
 }
 
 // WriteTotals is the inverse of metered.Closed.
 func WriteTotals(u usage.Totals) v1alpha1.Totals {
-	return v1alpha1.Totals{
+	t := v1alpha1.Totals{
 		CPUMilliSeconds:      u.CPU.String(),
 		MemoryByteSeconds:    u.Memory.String(),
 		EphemeralByteSeconds: u.Ephemeral.String(),
 		StorageByteSeconds:   u.Storage.String(),
 	}
+	if u.Egress.Big().Sign() > 0 {
+		t.EgressBytes = u.Egress.String()
+	}
+	for name, q := range u.Extended {
+		if t.ExtendedUnitSeconds == nil {
+			t.ExtendedUnitSeconds = map[string]string{}
+		}
+		t.ExtendedUnitSeconds[name] = q.String()
+	}
+	return t
 }

@@ -39,6 +39,7 @@ func Closed(s v1alpha1.Totals) (usage.Totals, error) {
 		{"memory", s.MemoryByteSeconds, &t.Memory},
 		{"ephemeral storage", s.EphemeralByteSeconds, &t.Ephemeral},
 		{"storage", s.StorageByteSeconds, &t.Storage},
+		{"egress", s.EgressBytes, &t.Egress},
 	} {
 		q, err := usage.ParseQuantity(f.from)
 		if err != nil {
@@ -46,10 +47,19 @@ func Closed(s v1alpha1.Totals) (usage.Totals, error) {
 		}
 		*f.to = q
 	}
+	for name, text := range s.ExtendedUnitSeconds {
+		q, err := usage.ParseQuantity(text)
+		if err != nil {
+			return usage.Totals{}, fmt.Errorf("total of %s: %w", name, err)
+		}
+		t = t.Add(usage.Totals{Extended: map[string]usage.UnitSeconds{name: q}})
+	}
 	return t, nil
 }
 
 // RateOf returns an interval's rate.
 func RateOf(i v1alpha1.Interval) usage.Rate {
-	return usage.Rate{MilliCPU: i.MilliCPU, MemoryBytes: i.MemoryBytes, EphemeralBytes: i.EphemeralBytes, StorageBytes: i.StorageBytes}
+	return usage.Rate{
+		MilliCPU: i.MilliCPU, MemoryBytes: i.MemoryBytes, EphemeralBytes: i.EphemeralBytes, StorageBytes: i.StorageBytes, Extended: i.Extended,
+	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/apocryph/apocryph/internal/fault"
 	"github.com/apocryph/apocryph/internal/tariff"
-	"github.com/apocryph/apocryph/internal/usage"
 )
 
 // Token is how amounts of a token are shown to people; programs get base units.
@@ -89,12 +88,13 @@ func runway(amount, hourly tariff.Amount) time.Duration {
 	return time.Duration(s.Int64()) * time.Second
 }
 
-// Hours shows a quantity of unit × seconds as units × hours with four decimals, rounded down; for people only.
-func Hours(q usage.Quantity, unit int64) string {
+// Units shows a line's quantity in the units that its price is for, with four decimals, rounded down; for people only.
+func Units(l tariff.Line) string {
 	const decimals = 10_000
-	n := q.Big()
+	n := l.Quantity.Big()
 	n.Mul(n, big.NewInt(decimals))
-	n.Quo(n, big.NewInt(3600*unit))
+	n.Quo(n, big.NewInt(l.PerUnit))
+	n.Quo(n, big.NewInt(l.Seconds))
 	whole, part := new(big.Int).QuoRem(n, big.NewInt(decimals), new(big.Int))
 	return fmt.Sprintf("%s.%04d", whole, part)
 }

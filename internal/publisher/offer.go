@@ -22,7 +22,7 @@ import (
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
-// capFactor bounds how far a quote's cap may lie above what the app costs when all of it runs twice, as in a rolling update.
+// capFactor bounds how far a quote's cap may lie above what the app costs when all of it runs twice, as in a rolling update, and sends as much as it may.
 const capFactor = 4
 
 // Offer is what a deploy will cost, computed here from the tariff and the manifest.
@@ -127,8 +127,7 @@ func (p *Publisher) price(ctx context.Context, q *orderv1.Quote, signed *orderv1
 		return nil, refuse(err)
 	}
 	awake, asleep := hourly(prices, m)
-	pods, volumes := manifest.Rate(m)
-	most := prices.CostUp(pods.Add(pods).Add(volumes).For(1)).Add(tariff.Units(1)).Mul(capFactor)
+	most := quote.Cap(prices, m).Add(tariff.Units(1)).Mul(capFactor)
 	if terms.Cap.Cmp(most) > 0 {
 		return nil, refuse(fmt.Errorf("its cap of %s base units per second is more than %d times what the app can cost", terms.Cap, capFactor))
 	}

@@ -268,6 +268,10 @@ func readBill(r *providerv1.BillResponse) (*Bill, error) {
 	quantity(&b.Usage.Memory, r.MemoryByteSeconds)
 	quantity(&b.Usage.Ephemeral, r.EphemeralByteSeconds)
 	quantity(&b.Usage.Storage, r.StorageByteSeconds)
+	quantity(&b.Usage.Egress, r.EgressBytes)
+	extended, err := account.ReadExtended(r.Extended)
+	b.Usage.Extended = extended
+	errs = append(errs, err)
 	amount := func(to *tariff.Amount, from string) {
 		if from == "" {
 			return

@@ -125,7 +125,7 @@ func TestMoney(t *testing.T) {
 	if got := none.Format(tariff.Units(7)); got != "7 [31mX" {
 		t.Errorf("a symbol with an escape prints as %q", got)
 	}
-	if got := publisher.Hours(usage.Rate{MilliCPU: 250}.For(600).CPU, 1000); got != "0.0416" {
+	if got := publisher.Units(tariff.Tariff{}.Lines(usage.Rate{MilliCPU: 250}.For(600))[0]); got != "0.0416" {
 		t.Errorf("ten minutes of a quarter are %s", got)
 	}
 }

@@ -39,6 +39,8 @@ func FuzzFromProto(f *testing.F) {
 	address := bytes.Repeat([]byte{4}, 20)
 	for _, p := range []*orderv1.Tariff{
 		{Token: address, CpuHour: []byte{1}, MemoryGibHour: []byte{2}, EphemeralGibHour: []byte{3}, StorageGibHour: []byte{4}},
+		{Token: address, EgressGib: []byte{5}, UnitHours: []*orderv1.UnitPrice{{Resource: "amd.com/gpu"}, {Resource: "nvidia.com/gpu", UnitHour: []byte{6}}}},
+		{Token: address, UnitHours: []*orderv1.UnitPrice{{Resource: "b/b"}, {Resource: "a/a"}}},
 		{Token: address, CpuHour: bytes.Repeat([]byte{255}, 17)}, {},
 	} {
 		b, err := proto.Marshal(p)
@@ -57,6 +59,9 @@ func FuzzFromProto(f *testing.F) {
 			return
 		}
 		p.ProtoReflect().SetUnknown(nil)
+		for _, u := range p.UnitHours {
+			u.ProtoReflect().SetUnknown(nil)
+		}
 		if !proto.Equal(got.Proto(), &p) {
 			t.Errorf("%v is read as %v", &p, got.Proto())
 		}

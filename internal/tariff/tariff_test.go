@@ -3,11 +3,15 @@
 package tariff_test
 
 import (
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"math/big"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
 )
@@ -91,6 +95,89 @@ func TestAmount(t *testing.T) {
 	}
 }
 
+// Bytes have no time, and pieces no size: each has its own scale under the one denominator.
+func TestCostOfEgressAndExtendedResources(t *testing.T) {
+	prices := tariff.Tariff{
+		CPUHour: tariff.Units(3600), EgressGiB: tariff.Units(1 << 30), UnitHour: map[string]tariff.Amount{"nvidia.com/gpu": tariff.Units(900_000), "example.org/free": {}},
+	}
+	gpu := func(n, seconds int64) usage.Totals {
+		return usage.Rate{Extended: map[string]int64{"nvidia.com/gpu": n}}.For(seconds)
+	}
+	for name, c := range map[string]struct {
+		used         usage.Totals
+		want, wantUp uint64
+	}{
+		"a byte at a unit for each":              {usage.Totals{Egress: usage.Bytes(1)}, 1, 1},
+		"four GiB":                               {usage.Totals{Egress: usage.Bytes(4 << 30)}, 4 << 30, 4 << 30},
+		"an hour of a GPU":                       {gpu(1, 3600), 900_000, 900_000},
+		"a second of three GPUs":                 {gpu(3, 1), 750, 750},
+		"what costs nothing":                     {usage.Rate{Extended: map[string]int64{"example.org/free": 8}}.For(3600), 0, 0},
+		"what has no price":                      {usage.Rate{Extended: map[string]int64{"example.org/fpga": 8}}.For(3600), 0, 0},
+		"all together, with a second of a vCPU":  {usage.Rate{MilliCPU: 1000}.For(1).Add(usage.Totals{Egress: usage.Bytes(5)}).Add(gpu(1, 1)), 256, 256},
+		"halves of two resources are one":        {usage.Rate{MilliCPU: 500}.For(1).Add(usage.Rate{MilliCPU: 500}.For(1)), 1, 1},
+		"a part of a unit is not owed":           {usage.Rate{MilliCPU: 999}.For(1).Add(usage.Totals{Egress: usage.Bytes(2)}), 2, 3},
+		"a negative number of bytes is no bytes": {usage.Totals{Egress: usage.Bytes(-9)}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := prices.Cost(c.used); !got.Equal(tariff.Units(c.want)) {
+				t.Errorf("cost %s, want %d", got, c.want)
+			}
+			if got := prices.CostUp(c.used); !got.Equal(tariff.Units(c.wantUp)) {
+				t.Errorf("cost rounded up %s, want %d", got, c.wantUp)
+			}
+		})
+	}
+	all := gpu(1, 1).Add(usage.Rate{Extended: map[string]int64{"example.org/fpga": 1}}.For(1)).Add(usage.Totals{Egress: usage.Bytes(7)})
+	if got := prices.Priced(all); len(got.Extended) != 1 || got.Egress.String() != "7" || len(all.Extended) != 2 {
+		t.Errorf("priced is %v, of %v", got, all)
+	}
+	if got := (tariff.Tariff{}).Priced(all); got.Extended != nil || got.Egress.String() != "0" {
+		t.Errorf("a tariff without prices prices %v", got)
+	}
+}
+
+// What was offered before there were prices for egress and extended resources is the same tariff as ever.
+func TestATariffKeepsItsID(t *testing.T) {
+	old := tariff.Tariff{Token: [20]byte{1, 2, 3}, CPUHour: tariff.Units(40_000), MemoryGiBHour: tariff.Units(5_000), EphemeralGiBHour: tariff.Units(100), StorageGiBHour: tariff.Units(200)}
+	id, err := old.ID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := hex.EncodeToString(id[:]), "b23bb98ffe8bb6a55736520d997207309d862ed42c38dd7ff5dd44f0ecbdf183"; got != want {
+		t.Errorf("its id is %s, was %s", got, want)
+	}
+	old.UnitHour = map[string]tariff.Amount{}
+	if again, err := old.ID(); err != nil || again != id {
+		t.Errorf("with no prices of extended resources it is %x, %v", again, err)
+	}
+}
+
+func TestPricesOfExtendedResourcesAreOneList(t *testing.T) {
+	price := func(name string) *orderv1.UnitPrice { return &orderv1.UnitPrice{Resource: name, UnitHour: []byte{1}} }
+	var many []*orderv1.UnitPrice
+	for i := range 65 {
+		many = append(many, price(fmt.Sprintf("x/%03d", i)))
+	}
+	for name, c := range map[string]struct {
+		prices []*orderv1.UnitPrice
+		ok     bool
+	}{
+		"none": {nil, true}, "two": {[]*orderv1.UnitPrice{price("a/b"), price("a/c")}, true}, "64": {many[:64], true}, "65": {many, false},
+		"out of order": {[]*orderv1.UnitPrice{price("a/c"), price("a/b")}, false}, "twice": {[]*orderv1.UnitPrice{price("a/b"), price("a/b")}, false},
+		"of what is none":   {[]*orderv1.UnitPrice{price("cpu")}, false},
+		"not as it is sent": {[]*orderv1.UnitPrice{{Resource: "a/b", UnitHour: []byte{0, 1}}}, false},
+		"too dear":          {[]*orderv1.UnitPrice{{Resource: "a/b", UnitHour: make([]byte, 33)}}, false},
+	} {
+		_, err := tariff.FromProto(&orderv1.Tariff{Token: make([]byte, 20), UnitHours: c.prices})
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, tariff.ErrTariff) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := (tariff.Tariff{UnitHour: map[string]tariff.Amount{"cpu": {}}}).Check(); !errors.Is(err, tariff.ErrTariff) {
+		t.Errorf("a price list of the provider's own: %v", err)
+	}
+}
+
 func TestIDChangesWithEveryField(t *testing.T) {
 	base := tariff.Tariff{Token: [20]byte{1}, CPUHour: tariff.Units(1)}
 	seen := map[tariff.ID]string{}
@@ -99,6 +186,10 @@ func TestIDChangesWithEveryField(t *testing.T) {
 		"cpu": {Token: [20]byte{1}, CPUHour: tariff.Units(2)}, "memory": {Token: [20]byte{1}, CPUHour: tariff.Units(1), MemoryGiBHour: tariff.Units(1)},
 		"ephemeral": {Token: [20]byte{1}, CPUHour: tariff.Units(1), EphemeralGiBHour: tariff.Units(1)},
 		"storage":   {Token: [20]byte{1}, CPUHour: tariff.Units(1), StorageGiBHour: tariff.Units(1)},
+		"egress":    {Token: [20]byte{1}, CPUHour: tariff.Units(1), EgressGiB: tariff.Units(1)},
+		"a GPU":     {Token: [20]byte{1}, CPUHour: tariff.Units(1), UnitHour: map[string]tariff.Amount{"nvidia.com/gpu": tariff.Units(1)}},
+		"another":   {Token: [20]byte{1}, CPUHour: tariff.Units(1), UnitHour: map[string]tariff.Amount{"amd.com/gpu": tariff.Units(1)}},
+		"for free":  {Token: [20]byte{1}, CPUHour: tariff.Units(1), UnitHour: map[string]tariff.Amount{"amd.com/gpu": {}}},
 	} {
 		id, err := v.ID()
 		if err != nil {
@@ -120,10 +211,17 @@ func TestIDChangesWithEveryField(t *testing.T) {
 
 // The lines of a bill are its parts: each rounded down by itself, together never above the cost and less than their number below it.
 func TestLinesAddUpToTheCost(t *testing.T) {
-	prices := tariff.Tariff{CPUHour: tariff.Units(40_000), MemoryGiBHour: tariff.Units(5_001), EphemeralGiBHour: tariff.Units(103), StorageGiBHour: tariff.Units(207)}
+	prices := tariff.Tariff{
+		CPUHour: tariff.Units(40_000), MemoryGiBHour: tariff.Units(5_001), EphemeralGiBHour: tariff.Units(103), StorageGiBHour: tariff.Units(207),
+		EgressGiB: tariff.Units(20_011), UnitHour: map[string]tariff.Amount{"nvidia.com/gpu": tariff.Units(900_001)},
+	}
 	for seconds := range int64(5000) {
-		u := usage.Rate{MilliCPU: 333, MemoryBytes: 123_456_789, EphemeralBytes: 1 << 30, StorageBytes: 77 << 20}.For(seconds)
+		u := usage.Rate{MilliCPU: 333, MemoryBytes: 123_456_789, EphemeralBytes: 1 << 30, StorageBytes: 77 << 20, Extended: map[string]int64{"nvidia.com/gpu": 2}}.For(seconds)
+		u.Egress = usage.Bytes(seconds * 1_234_567)
 		lines := prices.Lines(u)
+		if len(lines) != 6 {
+			t.Fatalf("%d lines", len(lines))
+		}
 		var sum tariff.Amount
 		for _, l := range lines {
 			sum = sum.Add(l.Amount)

@@ -2,6 +2,9 @@
 
 // Package usage is the arithmetic of metered quantities: what a rate over an interval amounts to, exactly.
 //
+// Besides what every app has there are extended resources, as Kubernetes calls them: whole pieces, each kind by its name, nvidia.com/gpu for
+// example. And there are bytes that leave for addresses outside of the cluster, which no time is counted of.
+//
 // Quantities only grow. An interval counts in whole seconds from its start rounded up to its end rounded down, so that a publisher
 // is never charged for a part of a second they did not have, and an interval whose end lies before its start counts nothing.
 package usage
@@ -9,7 +12,10 @@ package usage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -24,6 +30,12 @@ type MilliCPUSeconds = Quantity
 
 // ByteSeconds counts bytes × seconds.
 type ByteSeconds = Quantity
+
+// UnitSeconds counts pieces × seconds.
+type UnitSeconds = Quantity
+
+// Bytes returns a number of bytes; a negative one counts as zero.
+func Bytes(n int64) Quantity { return Product(n, 1) }
 
 // ParseQuantity reads a decimal integer; the empty string is zero.
 func ParseQuantity(s string) (Quantity, error) {
@@ -76,6 +88,10 @@ type Totals struct {
 	Memory    ByteSeconds
 	Ephemeral ByteSeconds
 	Storage   ByteSeconds
+	// Egress are bytes that left for addresses outside of the cluster.
+	Egress Quantity
+	// Extended has what was used of each extended resource, and none of which nothing was.
+	Extended map[string]UnitSeconds
 }
 
 // Add returns the sum.
@@ -85,7 +101,27 @@ func (t Totals) Add(o Totals) Totals {
 		Memory:    t.Memory.Add(o.Memory),
 		Ephemeral: t.Ephemeral.Add(o.Ephemeral),
 		Storage:   t.Storage.Add(o.Storage),
+		Egress:    t.Egress.Add(o.Egress),
+		Extended:  merge(t.Extended, o.Extended, Quantity.Add),
 	}
+}
+
+// merge is a map of both, nil for an empty one; what both have is summed up.
+func merge[T any](a, b map[string]T, sum func(T, T) T) map[string]T {
+	if len(a)+len(b) == 0 {
+		return nil
+	}
+	all := maps.Clone(a)
+	if all == nil {
+		all = map[string]T{}
+	}
+	for name, v := range b {
+		if have, ok := all[name]; ok {
+			v = sum(have, v)
+		}
+		all[name] = v
+	}
+	return all
 }
 
 // Rate is what is reserved at one moment.
@@ -94,6 +130,30 @@ type Rate struct {
 	MemoryBytes    int64
 	EphemeralBytes int64
 	StorageBytes   int64
+	// Extended are units of extended resources.
+	Extended map[string]int64
+}
+
+// extendedName is what Kubernetes takes for the name of an extended resource, less what it keeps for itself.
+const extendedName = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`
+
+// IsExtended reports whether this can be the name of an extended resource.
+func IsExtended(name string) bool {
+	domain, _, _ := strings.Cut(name, "/")
+	return len(domain) <= 240 && regexp.MustCompile(extendedName).MatchString(name) &&
+		domain != "kubernetes.io" && !strings.HasSuffix(domain, ".kubernetes.io") && !strings.HasPrefix(domain, "requests.")
+}
+
+// Equal reports whether two rates are the same; none of a resource is zero of it.
+func (r Rate) Equal(o Rate) bool {
+	for _, names := range []map[string]int64{r.Extended, o.Extended} {
+		for name := range names {
+			if r.Extended[name] != o.Extended[name] {
+				return false
+			}
+		}
+	}
+	return r.MilliCPU == o.MilliCPU && r.MemoryBytes == o.MemoryBytes && r.EphemeralBytes == o.EphemeralBytes && r.StorageBytes == o.StorageBytes
 }
 
 // Add returns the sum.
@@ -103,17 +163,24 @@ func (r Rate) Add(o Rate) Rate {
 		MemoryBytes:    r.MemoryBytes + o.MemoryBytes,
 		EphemeralBytes: r.EphemeralBytes + o.EphemeralBytes,
 		StorageBytes:   r.StorageBytes + o.StorageBytes,
+		Extended:       merge(r.Extended, o.Extended, func(a, b int64) int64 { return a + b }),
 	}
 }
 
 // For returns what the rate amounts to over whole seconds; not positive means nothing.
 func (r Rate) For(seconds int64) Totals {
-	return Totals{
+	t := Totals{
 		CPU:       Product(r.MilliCPU, seconds),
 		Memory:    Product(r.MemoryBytes, seconds),
 		Ephemeral: Product(r.EphemeralBytes, seconds),
 		Storage:   Product(r.StorageBytes, seconds),
 	}
+	for name, n := range r.Extended {
+		if used := Product(n, seconds); used.Big().Sign() > 0 {
+			t.Extended = merge(t.Extended, map[string]UnitSeconds{name: used}, Quantity.Add)
+		}
+	}
+	return t
 }
 
 // Seconds returns the whole seconds from start, rounded up, to end, rounded down; never negative.

@@ -154,4 +154,8 @@ spec:
 - --price-memory-gib-hour={{ int64 .Values.prices.memoryGibHour }}
 - --price-ephemeral-gib-hour={{ int64 .Values.prices.ephemeralGibHour }}
 - --price-storage-gib-hour={{ int64 .Values.prices.storageGibHour }}
+- --price-egress-gib={{ int64 .Values.prices.egressGib }}
+{{- range $resource, $price := .Values.prices.perUnitHour }}
+- --price-unit-hour={{ $resource }}={{ int64 $price }}
+{{- end }}
 {{- end -}}

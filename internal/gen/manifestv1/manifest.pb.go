@@ -153,8 +153,10 @@ type Manifest struct {
 	// Volumes of earlier versions that are deleted with all that is in them, if they are still there; all others are kept. Sorted, none of them
 	// in volumes.
 	RemovedVolumes []string `protobuf:"bytes,7,rep,name=removed_volumes,json=removedVolumes,proto3" json:"removed_volumes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How many bytes per second the channel's cap has room for that leave for addresses outside of the cluster; 0 means what the provider offers.
+	EgressBytesPerSecond uint64 `protobuf:"varint,8,opt,name=egress_bytes_per_second,json=egressBytesPerSecond,proto3" json:"egress_bytes_per_second,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Manifest) Reset() {
@@ -234,6 +236,13 @@ func (x *Manifest) GetRemovedVolumes() []string {
 		return x.RemovedVolumes
 	}
 	return nil
+}
+
+func (x *Manifest) GetEgressBytesPerSecond() uint64 {
+	if x != nil {
+		return x.EgressBytesPerSecond
+	}
+	return 0
 }
 
 // Service is one container and the ports by which others reach it.
@@ -1220,8 +1229,10 @@ type Resources struct {
 	MilliCpu       uint64                 `protobuf:"varint,1,opt,name=milli_cpu,json=milliCpu,proto3" json:"milli_cpu,omitempty"`
 	MemoryBytes    uint64                 `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
 	EphemeralBytes uint64                 `protobuf:"varint,3,opt,name=ephemeral_bytes,json=ephemeralBytes,proto3" json:"ephemeral_bytes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of resources that Kubernetes calls extended, such as nvidia.com/gpu. Sorted by name, at most 16.
+	Extended      []*Units `protobuf:"bytes,4,rep,name=extended,proto3" json:"extended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Resources) Reset() {
@@ -1275,6 +1286,68 @@ func (x *Resources) GetEphemeralBytes() uint64 {
 	return 0
 }
 
+func (x *Resources) GetExtended() []*Units {
+	if x != nil {
+		return x.Extended
+	}
+	return nil
+}
+
+// Units are whole pieces of an extended resource.
+type Units struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name in Kubernetes: a domain, a slash, a word.
+	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// 1 to 1024.
+	Count         uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Units) Reset() {
+	*x = Units{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Units) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Units) ProtoMessage() {}
+
+func (x *Units) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Units.ProtoReflect.Descriptor instead.
+func (*Units) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Units) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *Units) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type Volume struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1285,7 +1358,7 @@ type Volume struct {
 
 func (x *Volume) Reset() {
 	*x = Volume{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[14]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1370,7 @@ func (x *Volume) String() string {
 func (*Volume) ProtoMessage() {}
 
 func (x *Volume) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[14]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1383,7 @@ func (x *Volume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume.ProtoReflect.Descriptor instead.
 func (*Volume) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{14}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Volume) GetName() string {
@@ -1340,7 +1413,7 @@ type Http struct {
 
 func (x *Http) Reset() {
 	*x = Http{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[15]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1425,7 @@ func (x *Http) String() string {
 func (*Http) ProtoMessage() {}
 
 func (x *Http) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[15]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1438,7 @@ func (x *Http) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Http.ProtoReflect.Descriptor instead.
 func (*Http) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{15}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Http) GetService() string {
@@ -1393,7 +1466,7 @@ var File_apocryph_manifest_v1_manifest_proto protoreflect.FileDescriptor
 
 const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\n" +
-	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\xd7\x02\n" +
+	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\x8e\x03\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\bservices\x18\x02 \x03(\v2\x1d.apocryph.manifest.v1.ServiceR\bservices\x126\n" +
@@ -1401,7 +1474,8 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\x04http\x18\x04 \x01(\v2\x1a.apocryph.manifest.v1.HttpR\x04http\x129\n" +
 	"\bnetworks\x18\x05 \x03(\v2\x1d.apocryph.manifest.v1.NetworkR\bnetworks\x120\n" +
 	"\x05files\x18\x06 \x03(\v2\x1a.apocryph.manifest.v1.FileR\x05files\x12'\n" +
-	"\x0fremoved_volumes\x18\a \x03(\tR\x0eremovedVolumes\"\x8a\t\n" +
+	"\x0fremoved_volumes\x18\a \x03(\tR\x0eremovedVolumes\x125\n" +
+	"\x17egress_bytes_per_second\x18\b \x01(\x04R\x14egressBytesPerSecond\"\x8a\t\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05image\x18\x02 \x01(\tR\x05image\x12\x16\n" +
@@ -1491,11 +1565,15 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1b\n" +
 	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12\x17\n" +
 	"\ano_copy\x18\x04 \x01(\bR\x06noCopy\x12\x18\n" +
-	"\asubpath\x18\x05 \x01(\tR\asubpath\"t\n" +
+	"\asubpath\x18\x05 \x01(\tR\asubpath\"\xad\x01\n" +
 	"\tResources\x12\x1b\n" +
 	"\tmilli_cpu\x18\x01 \x01(\x04R\bmilliCpu\x12!\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x04R\vmemoryBytes\x12'\n" +
-	"\x0fephemeral_bytes\x18\x03 \x01(\x04R\x0eephemeralBytes\";\n" +
+	"\x0fephemeral_bytes\x18\x03 \x01(\x04R\x0eephemeralBytes\x127\n" +
+	"\bextended\x18\x04 \x03(\v2\x1b.apocryph.manifest.v1.UnitsR\bextended\"9\n" +
+	"\x05Units\x12\x1a\n" +
+	"\bresource\x18\x01 \x01(\tR\bresource\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\";\n" +
 	"\x06Volume\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
@@ -1526,7 +1604,7 @@ func file_apocryph_manifest_v1_manifest_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_manifest_v1_manifest_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_manifest_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_apocryph_manifest_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_apocryph_manifest_v1_manifest_proto_goTypes = []any{
 	(Restart)(0),        // 0: apocryph.manifest.v1.Restart
 	(Condition)(0),      // 1: apocryph.manifest.v1.Condition
@@ -1544,13 +1622,14 @@ var file_apocryph_manifest_v1_manifest_proto_goTypes = []any{
 	(*Port)(nil),        // 13: apocryph.manifest.v1.Port
 	(*Mount)(nil),       // 14: apocryph.manifest.v1.Mount
 	(*Resources)(nil),   // 15: apocryph.manifest.v1.Resources
-	(*Volume)(nil),      // 16: apocryph.manifest.v1.Volume
-	(*Http)(nil),        // 17: apocryph.manifest.v1.Http
+	(*Units)(nil),       // 16: apocryph.manifest.v1.Units
+	(*Volume)(nil),      // 17: apocryph.manifest.v1.Volume
+	(*Http)(nil),        // 18: apocryph.manifest.v1.Http
 }
 var file_apocryph_manifest_v1_manifest_proto_depIdxs = []int32{
 	3,  // 0: apocryph.manifest.v1.Manifest.services:type_name -> apocryph.manifest.v1.Service
-	16, // 1: apocryph.manifest.v1.Manifest.volumes:type_name -> apocryph.manifest.v1.Volume
-	17, // 2: apocryph.manifest.v1.Manifest.http:type_name -> apocryph.manifest.v1.Http
+	17, // 1: apocryph.manifest.v1.Manifest.volumes:type_name -> apocryph.manifest.v1.Volume
+	18, // 2: apocryph.manifest.v1.Manifest.http:type_name -> apocryph.manifest.v1.Http
 	7,  // 3: apocryph.manifest.v1.Manifest.networks:type_name -> apocryph.manifest.v1.Network
 	8,  // 4: apocryph.manifest.v1.Manifest.files:type_name -> apocryph.manifest.v1.File
 	12, // 5: apocryph.manifest.v1.Service.env:type_name -> apocryph.manifest.v1.Env
@@ -1565,11 +1644,12 @@ var file_apocryph_manifest_v1_manifest_proto_depIdxs = []int32{
 	10, // 14: apocryph.manifest.v1.Service.memory_mounts:type_name -> apocryph.manifest.v1.MemoryMount
 	11, // 15: apocryph.manifest.v1.Service.hosts:type_name -> apocryph.manifest.v1.Host
 	1,  // 16: apocryph.manifest.v1.Dependency.condition:type_name -> apocryph.manifest.v1.Condition
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	16, // 17: apocryph.manifest.v1.Resources.extended:type_name -> apocryph.manifest.v1.Units
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_manifest_v1_manifest_proto_init() }
@@ -1584,7 +1664,7 @@ func file_apocryph_manifest_v1_manifest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_manifest_v1_manifest_proto_rawDesc), len(file_apocryph_manifest_v1_manifest_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

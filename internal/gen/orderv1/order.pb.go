@@ -460,8 +460,12 @@ type Tariff struct {
 	MemoryGibHour    []byte                 `protobuf:"bytes,3,opt,name=memory_gib_hour,json=memoryGibHour,proto3" json:"memory_gib_hour,omitempty"`
 	EphemeralGibHour []byte                 `protobuf:"bytes,4,opt,name=ephemeral_gib_hour,json=ephemeralGibHour,proto3" json:"ephemeral_gib_hour,omitempty"`
 	StorageGibHour   []byte                 `protobuf:"bytes,5,opt,name=storage_gib_hour,json=storageGibHour,proto3" json:"storage_gib_hour,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Of what leaves for addresses outside of the cluster.
+	EgressGib []byte `protobuf:"bytes,6,opt,name=egress_gib,json=egressGib,proto3" json:"egress_gib,omitempty"`
+	// Of extended resources. Sorted by name, at most 64: what is not here is not sold.
+	UnitHours     []*UnitPrice `protobuf:"bytes,7,rep,name=unit_hours,json=unitHours,proto3" json:"unit_hours,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Tariff) Reset() {
@@ -529,6 +533,74 @@ func (x *Tariff) GetStorageGibHour() []byte {
 	return nil
 }
 
+func (x *Tariff) GetEgressGib() []byte {
+	if x != nil {
+		return x.EgressGib
+	}
+	return nil
+}
+
+func (x *Tariff) GetUnitHours() []*UnitPrice {
+	if x != nil {
+		return x.UnitHours
+	}
+	return nil
+}
+
+// UnitPrice is what a piece of an extended resource costs for an hour.
+type UnitPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name in Kubernetes, such as nvidia.com/gpu.
+	Resource      string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	UnitHour      []byte `protobuf:"bytes,2,opt,name=unit_hour,json=unitHour,proto3" json:"unit_hour,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnitPrice) Reset() {
+	*x = UnitPrice{}
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnitPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnitPrice) ProtoMessage() {}
+
+func (x *UnitPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnitPrice.ProtoReflect.Descriptor instead.
+func (*UnitPrice) Descriptor() ([]byte, []int) {
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UnitPrice) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *UnitPrice) GetUnitHour() []byte {
+	if x != nil {
+		return x.UnitHour
+	}
+	return nil
+}
+
 // Payee gets a share of every claim.
 type Payee struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -540,7 +612,7 @@ type Payee struct {
 
 func (x *Payee) Reset() {
 	*x = Payee{}
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[5]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +624,7 @@ func (x *Payee) String() string {
 func (*Payee) ProtoMessage() {}
 
 func (x *Payee) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[5]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +637,7 @@ func (x *Payee) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payee.ProtoReflect.Descriptor instead.
 func (*Payee) Descriptor() ([]byte, []int) {
-	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{5}
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Payee) GetAccount() []byte {
@@ -605,7 +677,7 @@ type Terms struct {
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[6]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +689,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[6]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +702,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{6}
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Terms) GetPublisher() []byte {
@@ -742,7 +814,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[7]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +826,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[7]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +839,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{7}
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Quote) GetProvider() []byte {
@@ -857,7 +929,7 @@ type SignedQuote struct {
 
 func (x *SignedQuote) Reset() {
 	*x = SignedQuote{}
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[8]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +941,7 @@ func (x *SignedQuote) String() string {
 func (*SignedQuote) ProtoMessage() {}
 
 func (x *SignedQuote) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[8]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +954,7 @@ func (x *SignedQuote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedQuote.ProtoReflect.Descriptor instead.
 func (*SignedQuote) Descriptor() ([]byte, []int) {
-	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{8}
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SignedQuote) GetQuote() []byte {
@@ -919,14 +991,18 @@ type Account struct {
 	// Grows with every account of an app; microseconds of the enclave's clock.
 	Sequence uint64 `protobuf:"varint,10,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// No more will be added.
-	Final         bool `protobuf:"varint,11,opt,name=final,proto3" json:"final,omitempty"`
+	Final bool `protobuf:"varint,11,opt,name=final,proto3" json:"final,omitempty"`
+	// Bytes that left for addresses outside of the cluster; empty under a tariff without a price for it.
+	EgressBytes string `protobuf:"bytes,12,opt,name=egress_bytes,json=egressBytes,proto3" json:"egress_bytes,omitempty"`
+	// Of extended resources that the tariff has a price for, sorted by name; none of which nothing was used.
+	Extended      []*UnitSeconds `protobuf:"bytes,13,rep,name=extended,proto3" json:"extended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[9]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1014,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[9]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1027,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{9}
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Account) GetApp() []byte {
@@ -1031,6 +1107,73 @@ func (x *Account) GetFinal() bool {
 	return false
 }
 
+func (x *Account) GetEgressBytes() string {
+	if x != nil {
+		return x.EgressBytes
+	}
+	return ""
+}
+
+func (x *Account) GetExtended() []*UnitSeconds {
+	if x != nil {
+		return x.Extended
+	}
+	return nil
+}
+
+// UnitSeconds is how much of an extended resource was used: units × seconds as a decimal integer.
+type UnitSeconds struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resource      string                 `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	UnitSeconds   string                 `protobuf:"bytes,2,opt,name=unit_seconds,json=unitSeconds,proto3" json:"unit_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnitSeconds) Reset() {
+	*x = UnitSeconds{}
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnitSeconds) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnitSeconds) ProtoMessage() {}
+
+func (x *UnitSeconds) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnitSeconds.ProtoReflect.Descriptor instead.
+func (*UnitSeconds) Descriptor() ([]byte, []int) {
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UnitSeconds) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *UnitSeconds) GetUnitSeconds() string {
+	if x != nil {
+		return x.UnitSeconds
+	}
+	return ""
+}
+
 type SignedAccount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       []byte                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -1041,7 +1184,7 @@ type SignedAccount struct {
 
 func (x *SignedAccount) Reset() {
 	*x = SignedAccount{}
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[10]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1196,7 @@ func (x *SignedAccount) String() string {
 func (*SignedAccount) ProtoMessage() {}
 
 func (x *SignedAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_order_v1_order_proto_msgTypes[10]
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1209,7 @@ func (x *SignedAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedAccount.ProtoReflect.Descriptor instead.
 func (*SignedAccount) Descriptor() ([]byte, []int) {
-	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{10}
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SignedAccount) GetAccount() []byte {
@@ -1119,13 +1262,20 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12C\n" +
 	"\n" +
 	"delegation\x18\x03 \x01(\v2#.apocryph.order.v1.SignedDelegationR\n" +
-	"delegation\"\xb9\x01\n" +
+	"delegation\"\x95\x02\n" +
 	"\x06Tariff\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\fR\x05token\x12\x19\n" +
 	"\bcpu_hour\x18\x02 \x01(\fR\acpuHour\x12&\n" +
 	"\x0fmemory_gib_hour\x18\x03 \x01(\fR\rmemoryGibHour\x12,\n" +
 	"\x12ephemeral_gib_hour\x18\x04 \x01(\fR\x10ephemeralGibHour\x12(\n" +
-	"\x10storage_gib_hour\x18\x05 \x01(\fR\x0estorageGibHour\">\n" +
+	"\x10storage_gib_hour\x18\x05 \x01(\fR\x0estorageGibHour\x12\x1d\n" +
+	"\n" +
+	"egress_gib\x18\x06 \x01(\fR\tegressGib\x12;\n" +
+	"\n" +
+	"unit_hours\x18\a \x03(\v2\x1c.apocryph.order.v1.UnitPriceR\tunitHours\"D\n" +
+	"\tUnitPrice\x12\x1a\n" +
+	"\bresource\x18\x01 \x01(\tR\bresource\x12\x1b\n" +
+	"\tunit_hour\x18\x02 \x01(\fR\bunitHour\">\n" +
 	"\x05Payee\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x12\x1b\n" +
 	"\tshare_ppm\x18\x02 \x01(\rR\bsharePpm\"\xb3\x02\n" +
@@ -1159,7 +1309,7 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\bcontract\x18\v \x01(\fR\bcontract\"A\n" +
 	"\vSignedQuote\x12\x14\n" +
 	"\x05quote\x18\x01 \x01(\fR\x05quote\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xf8\x02\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xd7\x03\n" +
 	"\aAccount\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\fR\achannel\x12\x16\n" +
@@ -1173,7 +1323,12 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"accrued_to\x18\t \x01(\x04R\taccruedTo\x12\x1a\n" +
 	"\bsequence\x18\n" +
 	" \x01(\x04R\bsequence\x12\x14\n" +
-	"\x05final\x18\v \x01(\bR\x05final\"G\n" +
+	"\x05final\x18\v \x01(\bR\x05final\x12!\n" +
+	"\fegress_bytes\x18\f \x01(\tR\vegressBytes\x12:\n" +
+	"\bextended\x18\r \x03(\v2\x1e.apocryph.order.v1.UnitSecondsR\bextended\"L\n" +
+	"\vUnitSeconds\x12\x1a\n" +
+	"\bresource\x18\x01 \x01(\tR\bresource\x12!\n" +
+	"\funit_seconds\x18\x02 \x01(\tR\vunitSeconds\"G\n" +
 	"\rSignedAccount\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature*w\n" +
@@ -1201,7 +1356,7 @@ func file_apocryph_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_apocryph_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_apocryph_order_v1_order_proto_goTypes = []any{
 	(Operation)(0),           // 0: apocryph.order.v1.Operation
 	(Action)(0),              // 1: apocryph.order.v1.Action
@@ -1210,26 +1365,30 @@ var file_apocryph_order_v1_order_proto_goTypes = []any{
 	(*Statement)(nil),        // 4: apocryph.order.v1.Statement
 	(*SignedStatement)(nil),  // 5: apocryph.order.v1.SignedStatement
 	(*Tariff)(nil),           // 6: apocryph.order.v1.Tariff
-	(*Payee)(nil),            // 7: apocryph.order.v1.Payee
-	(*Terms)(nil),            // 8: apocryph.order.v1.Terms
-	(*Quote)(nil),            // 9: apocryph.order.v1.Quote
-	(*SignedQuote)(nil),      // 10: apocryph.order.v1.SignedQuote
-	(*Account)(nil),          // 11: apocryph.order.v1.Account
-	(*SignedAccount)(nil),    // 12: apocryph.order.v1.SignedAccount
+	(*UnitPrice)(nil),        // 7: apocryph.order.v1.UnitPrice
+	(*Payee)(nil),            // 8: apocryph.order.v1.Payee
+	(*Terms)(nil),            // 9: apocryph.order.v1.Terms
+	(*Quote)(nil),            // 10: apocryph.order.v1.Quote
+	(*SignedQuote)(nil),      // 11: apocryph.order.v1.SignedQuote
+	(*Account)(nil),          // 12: apocryph.order.v1.Account
+	(*UnitSeconds)(nil),      // 13: apocryph.order.v1.UnitSeconds
+	(*SignedAccount)(nil),    // 14: apocryph.order.v1.SignedAccount
 }
 var file_apocryph_order_v1_order_proto_depIdxs = []int32{
-	0, // 0: apocryph.order.v1.Delegation.operations:type_name -> apocryph.order.v1.Operation
-	2, // 1: apocryph.order.v1.SignedDelegation.delegation:type_name -> apocryph.order.v1.Delegation
-	1, // 2: apocryph.order.v1.Statement.action:type_name -> apocryph.order.v1.Action
-	3, // 3: apocryph.order.v1.SignedStatement.delegation:type_name -> apocryph.order.v1.SignedDelegation
-	7, // 4: apocryph.order.v1.Terms.payees:type_name -> apocryph.order.v1.Payee
-	6, // 5: apocryph.order.v1.Quote.tariff:type_name -> apocryph.order.v1.Tariff
-	8, // 6: apocryph.order.v1.Quote.terms:type_name -> apocryph.order.v1.Terms
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	0,  // 0: apocryph.order.v1.Delegation.operations:type_name -> apocryph.order.v1.Operation
+	2,  // 1: apocryph.order.v1.SignedDelegation.delegation:type_name -> apocryph.order.v1.Delegation
+	1,  // 2: apocryph.order.v1.Statement.action:type_name -> apocryph.order.v1.Action
+	3,  // 3: apocryph.order.v1.SignedStatement.delegation:type_name -> apocryph.order.v1.SignedDelegation
+	7,  // 4: apocryph.order.v1.Tariff.unit_hours:type_name -> apocryph.order.v1.UnitPrice
+	8,  // 5: apocryph.order.v1.Terms.payees:type_name -> apocryph.order.v1.Payee
+	6,  // 6: apocryph.order.v1.Quote.tariff:type_name -> apocryph.order.v1.Tariff
+	9,  // 7: apocryph.order.v1.Quote.terms:type_name -> apocryph.order.v1.Terms
+	13, // 8: apocryph.order.v1.Account.extended:type_name -> apocryph.order.v1.UnitSeconds
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_order_v1_order_proto_init() }
@@ -1243,7 +1402,7 @@ func file_apocryph_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_order_v1_order_proto_rawDesc), len(file_apocryph_order_v1_order_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1302,7 +1302,11 @@ type BillResponse struct {
 	// Base units that are kept back of the deposit: when no more is left, the app sleeps. Empty if it is not known yet.
 	Reserve string `protobuf:"bytes,16,opt,name=reserve,proto3" json:"reserve,omitempty"`
 	// The enclave's own account of the same, for whoever does not take the provider's word; absent while the enclave can't be asked.
-	Account       *orderv1.SignedAccount `protobuf:"bytes,17,opt,name=account,proto3" json:"account,omitempty"`
+	Account *orderv1.SignedAccount `protobuf:"bytes,17,opt,name=account,proto3" json:"account,omitempty"`
+	// Bytes that left for addresses outside of the cluster.
+	EgressBytes string `protobuf:"bytes,18,opt,name=egress_bytes,json=egressBytes,proto3" json:"egress_bytes,omitempty"`
+	// Of extended resources, sorted by name.
+	Extended      []*orderv1.UnitSeconds `protobuf:"bytes,19,rep,name=extended,proto3" json:"extended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1452,6 +1456,20 @@ func (x *BillResponse) GetReserve() string {
 func (x *BillResponse) GetAccount() *orderv1.SignedAccount {
 	if x != nil {
 		return x.Account
+	}
+	return nil
+}
+
+func (x *BillResponse) GetEgressBytes() string {
+	if x != nil {
+		return x.EgressBytes
+	}
+	return ""
+}
+
+func (x *BillResponse) GetExtended() []*orderv1.UnitSeconds {
+	if x != nil {
+		return x.Extended
 	}
 	return nil
 }
@@ -2014,7 +2032,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x05count\x18\x05 \x01(\rR\x05count\x12\x18\n" +
 	"\awarning\x18\x06 \x01(\bR\awarning\"\x1f\n" +
 	"\vBillRequest\x12\x10\n" +
-	"\x03app\x18\x01 \x01(\fR\x03app\"\xa4\x05\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\"\x83\x06\n" +
 	"\fBillResponse\x121\n" +
 	"\x06tariff\x18\x01 \x01(\v2\x19.apocryph.order.v1.TariffR\x06tariff\x12*\n" +
 	"\x11cpu_milli_seconds\x18\x02 \x01(\tR\x0fcpuMilliSeconds\x12.\n" +
@@ -2034,7 +2052,9 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x0erunway_seconds\x18\x0e \x01(\x04H\x00R\rrunwaySeconds\x88\x01\x01\x127\n" +
 	"\arelease\x18\x0f \x01(\v2\x1d.apocryph.provider.v1.ReleaseR\arelease\x12\x18\n" +
 	"\areserve\x18\x10 \x01(\tR\areserve\x12:\n" +
-	"\aaccount\x18\x11 \x01(\v2 .apocryph.order.v1.SignedAccountR\aaccountB\x11\n" +
+	"\aaccount\x18\x11 \x01(\v2 .apocryph.order.v1.SignedAccountR\aaccount\x12!\n" +
+	"\fegress_bytes\x18\x12 \x01(\tR\vegressBytes\x12:\n" +
+	"\bextended\x18\x13 \x03(\v2\x1e.apocryph.order.v1.UnitSecondsR\bextendedB\x11\n" +
 	"\x0f_runway_seconds\"W\n" +
 	"\aRelease\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\fR\achannel\x12\x14\n" +
@@ -2183,6 +2203,7 @@ var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(*orderv1.Terms)(nil),           // 32: apocryph.order.v1.Terms
 	(*orderv1.Tariff)(nil),          // 33: apocryph.order.v1.Tariff
 	(*orderv1.SignedAccount)(nil),   // 34: apocryph.order.v1.SignedAccount
+	(*orderv1.UnitSeconds)(nil),     // 35: apocryph.order.v1.UnitSeconds
 }
 var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	0,  // 0: apocryph.provider.v1.ErrorInfo.reason:type_name -> apocryph.provider.v1.Reason
@@ -2200,37 +2221,38 @@ var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	33, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
 	22, // 13: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
 	34, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
-	31, // 15: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	25, // 16: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	1,  // 17: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
-	27, // 18: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
-	28, // 19: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
-	26, // 20: apocryph.provider.v1.AppStatus.volumes:type_name -> apocryph.provider.v1.VolumeStatus
-	3,  // 21: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
-	5,  // 22: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
-	7,  // 23: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
-	9,  // 24: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
-	11, // 25: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
-	13, // 26: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
-	15, // 27: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
-	17, // 28: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
-	20, // 29: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
-	23, // 30: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
-	4,  // 31: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
-	6,  // 32: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
-	8,  // 33: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
-	10, // 34: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
-	12, // 35: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
-	14, // 36: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
-	16, // 37: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
-	18, // 38: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
-	21, // 39: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
-	24, // 40: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
-	31, // [31:41] is the sub-list for method output_type
-	21, // [21:31] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	35, // 15: apocryph.provider.v1.BillResponse.extended:type_name -> apocryph.order.v1.UnitSeconds
+	31, // 16: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	25, // 17: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	1,  // 18: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
+	27, // 19: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
+	28, // 20: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
+	26, // 21: apocryph.provider.v1.AppStatus.volumes:type_name -> apocryph.provider.v1.VolumeStatus
+	3,  // 22: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
+	5,  // 23: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
+	7,  // 24: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
+	9,  // 25: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
+	11, // 26: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
+	13, // 27: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
+	15, // 28: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
+	17, // 29: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
+	20, // 30: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
+	23, // 31: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
+	4,  // 32: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
+	6,  // 33: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
+	8,  // 34: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
+	10, // 35: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
+	12, // 36: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
+	14, // 37: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
+	16, // 38: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
+	18, // 39: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
+	21, // 40: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
+	24, // 41: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
+	32, // [32:42] is the sub-list for method output_type
+	22, // [22:32] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_provider_v1_provider_proto_init() }

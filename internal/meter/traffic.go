@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+)
+
+// keepTraffic is how long a Traffic is kept whose reporter is silent, by our clock. A reporter that lives after all starts its counters at zero.
+const keepTraffic = time.Hour
+
+// traffic is what was last read of all reporters. It is safe for concurrent use; its zero value has read nothing.
+type traffic struct {
+	mu     sync.Mutex
+	read   bool
+	byApp  map[string][]v1alpha1.TrafficCounter
+	agents map[string]time.Time
+	// waiting are the apps with pods that could go but for their counters.
+	waiting map[string]bool
+}
+
+// readTraffic reads every reporter's object. A cluster without the kind has no reporters.
+func (m *Meter) readTraffic(ctx context.Context) ([]v1alpha1.Traffic, error) {
+	var list v1alpha1.TrafficList
+	if err := m.client.List(ctx, &list, client.InNamespace(m.namespace)); err != nil && !apimeta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("listing what reporters counted: %w", err)
+	}
+	byApp, agents := map[string][]v1alpha1.TrafficCounter{}, map[string]time.Time{}
+	for _, t := range list.Items {
+		for _, c := range t.Counters {
+			byApp[c.App] = append(byApp[c.App], c)
+		}
+		if t.Machine != "" {
+			agents[t.Machine] = t.SeenAt.Time
+		}
+	}
+	m.traffic.mu.Lock()
+	defer m.traffic.mu.Unlock()
+	m.traffic.read, m.traffic.byApp, m.traffic.agents = true, byApp, agents
+	return list.Items, nil
+}
+
+// reportsOf returns what reporters say of an app whose account was just read. What was read before that is good enough, as counters only grow, unless
+// something is missing that the account remembers.
+func (m *Meter) reportsOf(ctx context.Context, app string, s v1alpha1.UsageStatus) (Reports, error) {
+	r, read := m.traffic.of(app)
+	missing := slices.ContainsFunc(s.Counters, func(k v1alpha1.Counted) bool { return k.PodUID == "" && !r.has(k.Source) })
+	if read && !missing {
+		return r, nil
+	}
+	if _, err := m.readTraffic(ctx); err != nil {
+		return Reports{}, err
+	}
+	r, _ = m.traffic.of(app)
+	r.Whole = true
+	return r, nil
+}
+
+func (t *traffic) of(app string) (Reports, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Reports{Counters: t.byApp[app], Agents: t.agents}, t.read
+}
+
+// wait notes whether pods of an app are kept for their counters alone.
+func (t *traffic) wait(app string, waits bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waiting == nil {
+		t.waiting = map[string]bool{}
+	}
+	if delete(t.waiting, app); waits {
+		t.waiting[app] = true
+	}
+}
+
+// lookAtTraffic reads what reporters say by now if pods of some app are kept for it, and has these looked at again.
+func (m *Meter) lookAtTraffic(ctx context.Context, ring func(namespace string)) error {
+	m.traffic.mu.Lock()
+	var apps []string
+	for app := range m.traffic.waiting {
+		apps = append(apps, app)
+	}
+	m.traffic.mu.Unlock()
+	if len(apps) == 0 {
+		return nil
+	}
+	if _, err := m.readTraffic(ctx); err != nil {
+		return err
+	}
+	for _, app := range apps {
+		ring(v1alpha1.Namespace(app))
+	}
+	return nil
+}
+
+// dropTraffic deletes what reporters left that are long silent, once it is in the accounts of those apps that still have one.
+func (m *Meter) dropTraffic(ctx context.Context, all []v1alpha1.Traffic) error {
+	var accounts map[string]v1alpha1.UsageStatus
+	for i := range all {
+		t := &all[i]
+		if m.now().Sub(t.SeenAt.Time) < keepTraffic {
+			continue
+		}
+		if accounts == nil {
+			var list v1alpha1.UsageList
+			if err := m.client.List(ctx, &list, client.InNamespace(m.namespace)); err != nil {
+				return fmt.Errorf("listing accounts: %w", err)
+			}
+			accounts = map[string]v1alpha1.UsageStatus{}
+			for _, u := range list.Items {
+				accounts[u.Name] = u.Status
+			}
+		}
+		if !spent(t.Counters, accounts) {
+			continue
+		}
+		uid, version := t.GetUID(), t.GetResourceVersion()
+		if err := m.client.Delete(ctx, t, client.Preconditions{UID: &uid, ResourceVersion: &version}); client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+			return fmt.Errorf("dropping what %s counted: %w", t.Name, err)
+		}
+		m.log.Info("a reporter is long silent, and all that it counted is written down", "traffic", t.Name)
+	}
+	return nil
+}
+
+// spent reports whether no counter has anything to add to an account. A pod's would have been waited for, had it been there.
+func spent(counters []v1alpha1.TrafficCounter, accounts map[string]v1alpha1.UsageStatus) bool {
+	return !slices.ContainsFunc(counters, func(c v1alpha1.TrafficCounter) bool {
+		s, ok := accounts[c.App]
+		if !ok || s.Final || c.PodUID != "" || c.Bytes == 0 {
+			return false
+		}
+		return !slices.ContainsFunc(s.Counters, func(k v1alpha1.Counted) bool { return k.Source == c.Source && k.Bytes >= c.Bytes })
+	})
+}
