@@ -55,6 +55,13 @@ the volume may write to it, whatever user it runs as.
 A volume grows when its size does, and never shrinks. One that leaves the app file is kept, and paid for: `+"`apocryph volume ls`"+` shows it, and
 `+"`apocryph volume rm`"+` deletes it.
 
+## Updates
+
+Only services that changed are touched. One without volumes gets its new version beside the old one, which goes when the new one is ready. One with
+volumes stops first, for two must not write to one volume, and requests wait meanwhile. A new version that does not come up leaves the old one
+serving, or has it put back when it was started three times in vain or is not ready after ten minutes; what it did to the volumes until then
+stays. `+"`apocryph status`"+` says what is wrong, and deploying again, the same or something better, is the next try.
+
 ## Which service answers http
 
 The only published TCP port answers http at the app's URL. Ports that never speak http (22, 5432, 6379 and such) do not count, nor does 443 beside 80

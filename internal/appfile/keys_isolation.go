@@ -89,8 +89,8 @@ func deployRules() []Rule {
 		{Key: "services.*.deploy.restart_policy.delay", Verdict: Accepted, Why: "waiting grows with each failure"},
 		{Key: "services.*.deploy.restart_policy.window", Verdict: Accepted, Why: "waiting grows with each failure"},
 		{Key: "services.*.deploy.restart_policy.condition", Verdict: Honoured, Why: "none, on-failure or any"},
-		{Key: "services.*.deploy.rollback_config", Verdict: Accepted, Why: "updates are not rolled back by themselves"},
-		{Key: "services.*.deploy.update_config", Verdict: Accepted, Why: "the provider replaces a service's container when it is updated"},
+		{Key: "services.*.deploy.rollback_config", Verdict: Accepted, Why: "a new version that does not come up is taken back by itself, without steps between"},
+		{Key: "services.*.deploy.update_config", Verdict: Accepted, Why: "a new version starts beside the old one, or after it if they share a volume; if it does not come up, the old one serves on or is back"},
 	}
 }
 

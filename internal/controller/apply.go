@@ -119,7 +119,7 @@ func (r *Reconciler) reconcileWith(ctx context.Context, want, have client.Object
 	case *corev1.ResourceQuota:
 		if w, ok := want.(*corev1.ResourceQuota); ok {
 			o.keep(w)
-			if !o.rolledOut() || len(o.outdated) > 0 {
+			if !o.rolledOut() || len(o.outdated) > 0 || o.unproven() {
 				widen(w, h)
 			}
 		}

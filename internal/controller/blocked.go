@@ -31,7 +31,7 @@ const (
 	remedyProgram  = "check command, entrypoint, working_dir and user"
 	remedyMemory   = "give it more memory (mem_limit)"
 	remedyEvicted  = "if it wrote more than it ordered, order more (x-apocryph.ephemeral); another pod takes its place"
-	remedyEnded    = "what is to run once needs restart: \"no\""
+	remedyEnded    = "read what it wrote: apocryph logs; what is to run once needs restart: \"no\""
 	remedyCrashed  = "read what it wrote: apocryph logs"
 	remedyHealth   = "try the check's command in the image, or give it more time (start_period)"
 	remedyPort     = "have it listen on 0.0.0.0 at that port, or name another one in x-apocryph.http"

@@ -92,6 +92,11 @@ func (o *observed) mounts(obj client.Object) bool {
 			specs = append(specs, rs.Spec.Template.Spec)
 		}
 	}
+	for i := range o.deployments {
+		if last := o.fallback(&o.deployments[i]); last != nil {
+			specs = append(specs, last.Spec.Template.Spec)
+		}
+	}
 	for _, j := range o.jobs {
 		specs = append(specs, j.Spec.Template.Spec)
 	}

@@ -14,8 +14,8 @@ import (
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 )
 
-// A service whose new version waits is held: its old version serves on, with the names that lead to it and with what it may need of its
-// own time.
+// A service whose new version waits, or did not come up, is held: its old version serves on, with the names that lead to it and with what it
+// may need of its own time.
 
 // annotationRan on a Deployment is the digest of the last version that was let run. Only what ran is worth coming back to.
 const annotationRan = "apocryph.network/ran"
@@ -27,7 +27,7 @@ func ran(d *appsv1.Deployment) bool {
 // findHeld says of each service that is held what its new version waits for.
 func (o *observed) findHeld(objects []client.Object) map[string]string {
 	held := map[string]string{}
-	o.unfillable = map[string]bool{}
+	o.unfillable, o.reverted = map[string]bool{}, map[string]bool{}
 	for _, want := range objects {
 		if d, ok := want.(*appsv1.Deployment); ok {
 			if why := o.hold(d); why != "" {
@@ -44,6 +44,10 @@ func (o *observed) hold(want *appsv1.Deployment) string {
 	have := o.deployment(want.Name)
 	if have == nil || !o.outdated[want.Name] {
 		return ""
+	}
+	if why := o.broken(have, want); why != "" {
+		o.reverted[want.Name] = true
+		return why
 	}
 	volumes := o.unfilled(&want.Spec.Template.Spec)
 	o.unfillable[want.Name] = len(volumes.failed) > 0

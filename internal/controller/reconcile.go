@@ -79,7 +79,7 @@ func (r *Reconciler) run(ctx context.Context, app *v1alpha1.App, in intent) (rec
 		r.log.Error("manifest can't be read", "app", app.Name, "error", err)
 		return reconcile.Result{}, reconcile.TerminalError(fmt.Errorf("app %s: %w", app.Name, err))
 	}
-	o := &observed{}
+	o := &observed{order: app.Spec.Sequence}
 	if in.build && !made(app) {
 		if err := r.addFinalizer(ctx, app); err != nil {
 			return reconcile.Result{}, err
@@ -133,6 +133,11 @@ func (r *Reconciler) work(ctx context.Context, app *v1alpha1.App, in intent, o *
 	}
 	if err := r.settle(ctx, o); err != nil {
 		return in, err
+	}
+	if in.build {
+		if err := r.prove(ctx, app, m, o); err != nil {
+			return in, err
+		}
 	}
 	if in.asleep && o.busy() {
 		in.replicas = 1

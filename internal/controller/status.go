@@ -23,6 +23,8 @@ const maxBlocked = 400
 
 // observed is what there is of an app in its namespace.
 type observed struct {
+	// order is the number of the statement that is in force.
+	order       int64
 	deployments []appsv1.Deployment
 	replicaSets []appsv1.ReplicaSet
 	// jobs are services that end, fills bring volumes their first content.
@@ -37,8 +39,8 @@ type observed struct {
 	awaited      map[string]bool
 	// unread says that there is a namespace, but no right yet to look into it.
 	unread bool
-	// unfillable are services with a volume that could not get its content.
-	unfillable map[string]bool
+	// unfillable are services with a volume that could not get its content, reverted ones those whose new version did not come up.
+	unfillable, reverted map[string]bool
 	// refused is why the API server took something not, in its words, by service; "" stands for the app as a whole.
 	refused map[string]string
 }
@@ -194,7 +196,7 @@ func blocked(services []v1alpha1.ServiceStatus, o *observed) (reason, message st
 	for _, s := range services {
 		if s.Blocked != "" {
 			all = append(all, s.Name+": "+s.Blocked)
-			if o.waiting[s.Name] == "" && o.held[s.Name] == "" || o.unfillable[s.Name] {
+			if o.waiting[s.Name] == "" && o.held[s.Name] == "" || o.unfillable[s.Name] || o.reverted[s.Name] {
 				reason = ReasonBlocked
 			}
 		}

@@ -30,6 +30,8 @@ const annotationRevision = "apocryph.network/revision"
 const (
 	defaultGraceSeconds = 10
 	provingSeconds      = 5
+	// versionsKept of a service beside the present one, so that the last that came up is among them though others were ordered since.
+	versionsKept = 3
 	// sharedGroup owns volumes for which no image has an owner: every process of a pod that mounts one is in it, whatever user and group it
 	// runs as now or after the next order.
 	sharedGroup = 65532
@@ -71,7 +73,7 @@ func (d *desired) deployment(s *manifestv1.Service, digest string) client.Object
 		ObjectMeta: meta,
 		Spec: appsv1.DeploymentSpec{
 			Replicas:             new(int32(0)),
-			RevisionHistoryLimit: new(int32(1)),
+			RevisionHistoryLimit: new(int32(versionsKept)),
 			MinReadySeconds:      d.proving(s),
 			Selector:             &metav1.LabelSelector{MatchLabels: meta.Labels},
 			Strategy:             strategy(s),
