@@ -16,7 +16,8 @@ const (
 	ReasonReady       = "Ready"
 	ReasonStarting    = "Starting"
 	ReasonBlocked     = "Blocked"
-	ReasonRefused     = "Refused" // by a quota, a policy, or what an object has to look like
+	ReasonRefused     = "Refused"   // by a quota, a policy, or what an object has to look like
+	ReasonTakenBack   = "TakenBack" // the new version of a service did not come up, and the last one serves
 	ReasonNotVerified = "NotVerified"
 	ReasonUnfunded    = "Unfunded"
 	ReasonScaledDown  = "ScaledDown"

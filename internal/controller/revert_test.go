@@ -121,7 +121,7 @@ func TestANewVersionThatDoesNotComeUpIsTakenBack(t *testing.T) {
 			t.Errorf("%q does not say %q", said, word)
 		}
 	}
-	if r := w.ready(); r.Status != metav1.ConditionFalse || r.Reason != ReasonBlocked {
+	if r := w.ready(); r.Status != metav1.ConditionFalse || r.Reason != ReasonTakenBack {
 		t.Errorf("Ready is %s %s", r.Status, r.Reason)
 	}
 	w.replace("db", 0)

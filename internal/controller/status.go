@@ -196,10 +196,13 @@ func blocked(services []v1alpha1.ServiceStatus, o *observed) (reason, message st
 	for _, s := range services {
 		if s.Blocked != "" {
 			all = append(all, s.Name+": "+s.Blocked)
-			if o.waiting[s.Name] == "" && o.held[s.Name] == "" || o.unfillable[s.Name] || o.reverted[s.Name] {
+			if o.waiting[s.Name] == "" && o.held[s.Name] == "" || o.unfillable[s.Name] {
 				reason = ReasonBlocked
 			}
 		}
+	}
+	if len(o.reverted) > 0 {
+		reason = ReasonTakenBack
 	}
 	if o.againstIt() {
 		reason = ReasonRefused

@@ -304,3 +304,16 @@ func (b blindAfterOpening) State(ctx context.Context, id channel.ID) (s channel.
 	}
 	return b.bank.State(ctx, id)
 }
+
+// Whoever ordered a version that does not come up is told so at once, and not to wait on.
+func TestAVersionThatIsTakenBackIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.takenBack = true
+	_, err := w.start().Deploy(t.Context(), w.order(oneService))
+	if !errors.Is(err, publisher.ErrNotReady) || !strings.Contains(err.Error(), "no such table") || !strings.Contains(fault.HintOf(err), "logs --previous notes") {
+		t.Errorf("got %v (%s), want ErrNotReady with what is wrong, and where to read on", err, fault.HintOf(err))
+	}
+	if strings.Contains(fault.HintOf(err), "wait on") {
+		t.Errorf("the hint is to wait: %s", fault.HintOf(err))
+	}
+}

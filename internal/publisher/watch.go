@@ -26,6 +26,9 @@ const (
 	conditionSettled  = "Settled"
 	isTrue            = "True"
 	isFalse           = "False"
+
+	// reasonTakenBack of Ready: the new version did not come up, and the last one serves until the next order.
+	reasonTakenBack = "TakenBack"
 )
 
 const (
@@ -114,6 +117,10 @@ func (d *deployment) untilReady(ctx context.Context, hash manifest.Hash) (*provi
 		}
 		// The phase is ready while the version before still answers; the condition is about this one.
 		ready := condition(st, conditionReady)
+		if st.Phase == providerv1.Phase_PHASE_READY && ready != nil && ready.Status == isFalse && ready.Reason == reasonTakenBack {
+			return false, fault.Hint(fmt.Errorf("%w as ordered: %s", ErrNotReady, Clean(ready.Message)),
+				"mend it and deploy again; what the new version wrote: apocryph logs --previous "+d.app.Name)
+		}
 		return st.Phase == providerv1.Phase_PHASE_READY && ready != nil && ready.Status == isTrue, nil
 	})
 	name := d.app.Name

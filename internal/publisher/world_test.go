@@ -67,8 +67,10 @@ type world struct {
 	// forged says that the enclave does not accept what is ordered.
 	forged bool
 	// ends says that an app which was ordered is stopped by somebody else at once.
-	ends     bool
-	released *publisher.Release
+	ends bool
+	// takenBack says that what is ordered does not come up, and the version before serves.
+	takenBack bool
+	released  *publisher.Release
 
 	// crash names the step that is cut short, once.
 	crash string
@@ -349,6 +351,9 @@ func (w far) Apply(_ context.Context, r *providerv1.ApplyRequest) (*providerv1.A
 	}
 	if w.ends {
 		w.apps[st.App].Phase = providerv1.Phase_PHASE_ENDING
+	}
+	if w.takenBack {
+		w.apps[st.App].Conditions[1] = &providerv1.Condition{Type: "Ready", Status: "False", Reason: "TakenBack", Message: "web: no such table"}
 	}
 	w.terms[st.App] = terms
 	return &providerv1.ApplyResponse{}, w.at("applied")
