@@ -64,11 +64,14 @@ type File struct {
 	http     *httpRequest
 	sizes    map[string]uint64
 	rootSize map[string]uint64
-	env      map[string][]variable
-	storage  map[string]*storage
-	files    []*file
-	volumes  map[string]uint64
-	labels   map[string]string
+	// pieces are the extended resources that x-apocryph names, by service; egress its bytes per second, 0 if it says nothing.
+	pieces  map[string]map[string]uint64
+	egress  uint64
+	env     map[string][]variable
+	storage map[string]*storage
+	files   []*file
+	volumes map[string]uint64
+	labels  map[string]string
 }
 
 // Load reads and checks an app file. What is wrong with the file comes back as Problems, that an override can't be read as another error.

@@ -89,10 +89,15 @@ What is reserved is also the limit, and is what is paid for.
 | memory | mem_limit, deploy.resources.limits.memory | %s |
 | writable root file system | x-apocryph: {ephemeral: 2GiB} in the service | %s |
 | volume | x-apocryph: {size: 10GiB} in the volume | %s |
+| GPU | gpus, deploy.resources.reservations.devices | none |
+| other extended resources | x-apocryph: {resources: {example.org/fpga: 1}} in the service | none |
+| egress per second | x-apocryph: {egress: 1MiB} in the file | 256KiB |
 | directory in memory | size= in tmpfs, tmpfs.size | %s, half of the service's memory at most |
 | /dev/shm | shm_size | the provider's own, 64MiB as a rule |
 
 Directories in memory count as the service's memory, and are added to it where the file does not state that.
+Egress is not reserved: what leaves the provider's cluster is paid for as it does. What is said is how much of it the channel's cap has room for, on
+average; an app that sends more [sleeps](../protocol/bills.md) until it has caught up.
 
 `, units.BytesSize(MaxSize), maxReads, units.BytesSize(maxBytes), units.BytesSize(manifest.MaxFileBytes), manifest.MaxFiles, units.BytesSize(manifest.MaxSize), DefaultMilliCPU/1000, DefaultMilliCPU%1000, units.BytesSize(DefaultMemoryBytes), units.BytesSize(DefaultEphemeralBytes), units.BytesSize(DefaultVolumeBytes), units.BytesSize(defaultTmpfsBytes))
 

@@ -9,6 +9,11 @@ import (
 	"strings"
 )
 
+const (
+	gpuWhy    = "reserved, and paid for, whole and by number, of drivers nvidia and amd; a provider that has no price for them refuses"
+	gpuRemedy = "for all of them, for a device_id or for options: count: 1; for another driver or capability: x-apocryph.resources"
+)
+
 // isolationRules are the keys that would weaken, or need, a hold on the machine.
 func isolationRules() []Rule {
 	const remedy = "remove it: the app runs beside others on somebody else's machine"
@@ -21,7 +26,7 @@ func isolationRules() []Rule {
 			Refuses: anyItem(isUnsafeOption), Remedy: remedy},
 		{Key: "services.*.devices", Verdict: Refused, Why: "the machine's devices are not given out", Remedy: remedy},
 		{Key: "services.*.device_cgroup_rules", Verdict: Refused, Why: "the machine's devices are not given out", Remedy: remedy},
-		{Key: "services.*.gpus", Verdict: Refused, Why: "GPUs can't be rented yet", Remedy: "remove it"},
+		{Key: "services.*.gpus", Verdict: Honoured, Why: gpuWhy, Remedy: gpuRemedy},
 		{Key: "services.*.network_mode", Verdict: Honoured, Why: "bridge and default are what every app has; with none nothing is reached but DNS, and nobody reaches the service", When: "anything but bridge, default or none", Refuses: isNot("bridge", "default", "none"),
 			Remedy: "remove it: services reach each other by name, and the internet"},
 		{Key: "services.*.pid", Verdict: Refused, Why: "process namespaces are not shared", Remedy: default_},
@@ -83,8 +88,8 @@ func deployRules() []Rule {
 		{Key: "services.*.deploy.resources.limits.pids", Verdict: Accepted, Why: "the provider's limit holds"},
 		{Key: "services.*.deploy.resources.reservations.cpus", Verdict: Honoured, Why: "used as the limit where there is none"},
 		{Key: "services.*.deploy.resources.reservations.memory", Verdict: Honoured, Why: "what is reserved is no less, where there is no limit"},
-		{Key: "services.*.deploy.resources.reservations.devices", Verdict: Refused, Why: "GPUs and other devices can't be rented yet", Remedy: "remove it, and let the program compute on CPUs"},
-		{Key: "services.*.deploy.resources.reservations.generic_resources", Verdict: Refused, Why: "there are none", Remedy: "remove it"},
+		{Key: "services.*.deploy.resources.reservations.devices", Verdict: Honoured, Why: gpuWhy, Remedy: gpuRemedy},
+		{Key: "services.*.deploy.resources.reservations.generic_resources", Verdict: Refused, Why: "their names are not known at the provider", Remedy: otherHint},
 		{Key: "services.*.deploy.restart_policy", Verdict: Honoured, Why: "as restart, and before it"},
 		{Key: "services.*.deploy.restart_policy.delay", Verdict: Accepted, Why: "waiting grows with each failure"},
 		{Key: "services.*.deploy.restart_policy.window", Verdict: Accepted, Why: "waiting grows with each failure"},

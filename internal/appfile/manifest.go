@@ -53,7 +53,7 @@ func (f *File) Images() map[string]string {
 
 // Manifest pins every image and makes the canonical manifest.
 func (f *File) Manifest(ctx context.Context, pins Pins) (*manifestv1.Manifest, error) {
-	m := &manifestv1.Manifest{Name: f.Name, Networks: f.networks()}
+	m := &manifestv1.Manifest{Name: f.Name, Networks: f.networks(), EgressBytesPerSecond: f.egress}
 	for _, name := range slices.Sorted(maps.Keys(f.volumes)) {
 		m.Volumes = append(m.Volumes, &manifestv1.Volume{Name: name, SizeBytes: f.volumes[name]})
 	}

@@ -22,18 +22,24 @@ type httpRequest struct {
 // readOwn reads every x-apocryph in the model.
 func (f *File) readOwn(model map[string]any) Problems {
 	var found Problems
-	f.sizes, f.rootSize = map[string]uint64{}, map[string]uint64{}
+	f.sizes, f.rootSize, f.pieces = map[string]uint64{}, map[string]uint64{}, map[string]map[string]uint64{}
 	own, ps := f.ownMap([]string{extension}, model[extension])
 	found = append(found, ps...)
 	if v, ok := own["http"]; ok {
 		ps := f.readHTTP(v)
 		found = append(found, ps...)
 	}
+	if v, ok := own["egress"]; ok {
+		found = append(found, f.readEgress(v)...)
+	}
 	services, _ := model["services"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(f.project.Services)) {
 		s, _ := services[name].(map[string]any)
 		p := f.readSize([]string{"services", name, extension, "ephemeral"}, s[extension], f.rootSize)
 		found = append(found, p...)
+		if len(p) == 0 {
+			found = append(found, f.readPieces(name, s[extension])...)
+		}
 	}
 	volumes, _ := model["volumes"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(volumes)) {

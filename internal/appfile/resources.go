@@ -77,6 +77,7 @@ func (c *serviceCheck) resources(s types.ServiceConfig) *manifestv1.Resources {
 	if n, ok := c.f.rootSize[c.name]; ok {
 		r.EphemeralBytes = n
 	}
+	r.Extended = c.extended(s)
 	return r
 }
 
