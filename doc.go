@@ -11,7 +11,7 @@
 //
 //   - Domain: appfile, manifest, tariff, usage, metered, channel, delegation, quote, account, evidence, eip712.
 //   - Services: gateway, controller, keeper, imagestore, logstore, facade, carrier, meter, invoicer, doctor; and publisher, the CLI's verbs as functions.
-//   - Adapters, one outside thing each: evm, p2p, kube, oci, tee/sim, tee/snp.
+//   - Adapters, one outside thing each: evm, p2p, kube, oci, tee/sim, tee/snp, traffic.
 //   - Plumbing: daemon, fault; reference, which only tests use.
 //
 // The wire is in proto/, the kinds in api/v1alpha1, the contract in contracts/, what an operator applies in deploy/, everything on one

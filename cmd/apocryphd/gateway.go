@@ -14,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/apocryph/apocryph/internal/channel"
@@ -26,6 +27,7 @@ import (
 	"github.com/apocryph/apocryph/internal/gen/keeperv1/keeperv1connect"
 	"github.com/apocryph/apocryph/internal/kube"
 	"github.com/apocryph/apocryph/internal/p2p"
+	"github.com/apocryph/apocryph/internal/traffic"
 	"github.com/apocryph/apocryph/internal/usage"
 )
 
@@ -46,6 +48,9 @@ type gatewayCmd struct {
 	Metrics    string `help:"Endpoint of metrics and health." default:":9090"`
 
 	// Token files are projected service-account tokens of the audience of the service that is called.
+	Pod    string `help:"Name of the pod that this runs in; without it nobody pays for what it sends."`
+	PodUID string `name:"pod-uid" help:"UID of that pod."`
+
 	Keeper          string `help:"URL of the keeper." default:"http://keeper:7100"`
 	KeeperToken     string `help:"File with the token for the keeper." default:"/var/run/secrets/apocryph/keeper/token" type:"path"`
 	Imagestore      string `help:"URL of the image store's push endpoint." default:"http://imagestore:7200"`
@@ -101,11 +106,12 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("the keeper's peer key: %w", err)
 	}
+	reporter := traffic.New(cluster, traffic.Pod{Namespace: c.Namespace, Name: c.Pod, UID: types.UID(c.PodUID)}, log)
 	g, err := gateway.New(c.config(key.Peer(), common.BytesToAddress(keys.Signer)), gateway.Parts{
 		Cluster: cluster, Pods: gateway.ClusterLogs{Client: clientset}, Keeper: keeper, Chain: channels{chain},
 		LogStores: logStores(logsURL, c.LogstoreToken),
 		Images:    kube.BearerTransport(c.ImagestoreToken, nil), ImagesURL: imagesURL,
-		Peer: p2p.Peer, CheckPeer: p2p.CheckPeer, Now: time.Now, Log: log,
+		Sent: reporter, Peer: p2p.Peer, CheckPeer: p2p.CheckPeer, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return err
@@ -122,6 +128,7 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 
 	return daemon.Run(ctx, log,
 		daemon.Status(c.Metrics, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})),
+		daemon.Task{Name: "traffic", Run: reporter.Run},
 		daemon.Task{Name: "gateway", Run: func(ctx context.Context) error { return host.Serve(ctx, g.Handler()) }})
 }
 

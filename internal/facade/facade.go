@@ -74,8 +74,8 @@ func newTransport(dial dialer) *http.Transport {
 	}
 }
 
-// Handler answers app users. The scheme is what they used: TLS, if any, ends before or in the facade.
-func Handler(t *Table, scheme string, log *slog.Logger) http.Handler {
+// Handler answers app users, and tells s how much it sends them. The scheme is what they used: TLS, if any, ends before or in the facade.
+func Handler(t *Table, scheme string, s sent, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		to, found, synced := t.await(r.Context(), r.Host)
 		switch {
@@ -86,7 +86,7 @@ func Handler(t *Table, scheme string, log *slog.Logger) http.Handler {
 		case !to.answers():
 			unavailable(w, why(to.phase))
 		default:
-			proxy(to, scheme, log).ServeHTTP(w, r)
+			proxy(to, scheme, log).ServeHTTP(counting{w, to.app, s}, r)
 		}
 	})
 }
@@ -108,6 +108,9 @@ func proxy(to route, scheme string, log *slog.Logger) *httputil.ReverseProxy {
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
 				return // the user went away
+			}
+			if c, is := w.(counting); is {
+				w = c.ResponseWriter // what we say ourselves is nobody's to pay
 			}
 			log.Info("app does not answer", "app", to.app, "error", err)
 			var dial *net.OpError

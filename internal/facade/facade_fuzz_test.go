@@ -55,7 +55,7 @@ func FuzzRequest(f *testing.F) {
 		},
 	})
 	table.Synced()
-	handler := Handler(table, "https", slog.New(slog.DiscardHandler))
+	handler := Handler(table, "https", &tally{}, slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 		if err != nil {

@@ -57,7 +57,7 @@ func entry(t *testing.T, backend http.Handler) (*Table, *httptest.Server, *[]str
 		dialled = append(dialled, address)
 		return (&net.Dialer{}).DialContext(ctx, network, b.Listener.Addr().String())
 	}
-	f := httptest.NewServer(Handler(table, "https", slog.New(slog.DiscardHandler)))
+	f := httptest.NewServer(Handler(table, "https", &tally{}, slog.New(slog.DiscardHandler)))
 	t.Cleanup(f.Close)
 	return table, f, &dialled
 }

@@ -94,6 +94,8 @@ type Parts struct {
 	// Images reaches the image store's push face at ImagesURL.
 	Images    http.RoundTripper
 	ImagesURL *url.URL
+	// Sent is told what leaves for an app's publisher of what the app wrote.
+	Sent sent
 	// Peer returns the proven peer id of a request's sender in binary form; CheckPeer checks a peer's signature.
 	Peer      func(context.Context) string
 	CheckPeer delegation.CheckPeer
@@ -111,6 +113,11 @@ type keeper interface {
 	Evidence(context.Context, *keeperv1.EvidenceRequest) (*keeperv1.EvidenceResponse, error)
 	SignQuote(context.Context, *keeperv1.SignQuoteRequest) (*keeperv1.SignQuoteResponse, error)
 	SignAccount(context.Context, *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error)
+}
+
+// sent is told how many bytes left for an app's publisher.
+type sent interface {
+	Add(app string, bytes int64)
 }
 
 // podLogs opens the log of a pod's container.
@@ -156,8 +163,11 @@ func New(c Config, p Parts) (*Gateway, error) {
 	case c.Notice < channel.MinNotice || c.Notice > channel.MaxNotice:
 		return bad(fmt.Sprintf("a notice of %s, not within %s and %s", c.Notice, channel.MinNotice, channel.MaxNotice))
 	case p.Cluster == nil || p.Pods == nil || p.LogStores == nil || p.Keeper == nil || p.Chain == nil || p.Images == nil || p.ImagesURL == nil ||
-		p.Peer == nil || p.CheckPeer == nil || p.Now == nil || p.Log == nil:
+		p.Sent == nil || p.Peer == nil || p.CheckPeer == nil || p.Now == nil || p.Log == nil:
 		return bad("a part is missing")
+	}
+	if err := c.Tariff.Check(); err != nil {
+		return bad(err.Error())
 	}
 	id, err := c.Tariff.ID()
 	if err != nil {

@@ -127,6 +127,7 @@ func (s logStream) pump(ctx context.Context, t *tail) error {
 			if err := s.send(line); err != nil {
 				return err
 			}
+			s.g.parts.Sent.Add(t.app, int64(len(line.Line)))
 		}
 	}
 }

@@ -194,6 +194,10 @@ func TestLogs(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
+			bytes := int64(len(strings.ReplaceAll(strings.Join(got, ""), "web ", "")))
+			if diff := cmp.Diff(map[string]int64{w.app(w.publisher).String(): bytes}, w.sent.bytes); diff != "" {
+				t.Errorf("what left (-want +got):\n%s", diff)
+			}
 		})
 	}
 	w := newWorld(t)

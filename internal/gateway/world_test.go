@@ -48,6 +48,7 @@ type world struct {
 	t       testing.TB
 	g       *Gateway
 	cluster client.WithWatch
+	sent    tally
 	voucher *ecdsa.PrivateKey
 	now     time.Time
 
@@ -120,7 +121,7 @@ func newWorld(t testing.TB, objects ...client.Object) *world {
 		Tariff:     tariff.Tariff{Token: [20]byte{4}, CPUHour: tariff.Units(3_600_000), MemoryGiBHour: tariff.Units(360_000), StorageGiBHour: tariff.Units(3600)},
 		HostDomain: "apps.localhost",
 	}, Parts{
-		Cluster: w.cluster, Pods: noLogs{}, LogStores: noStores{}, Keeper: signer{w}, Chain: w, Images: w, ImagesURL: store,
+		Cluster: w.cluster, Pods: noLogs{}, LogStores: noStores{}, Keeper: signer{w}, Chain: w, Images: w, ImagesURL: store, Sent: &w.sent,
 		Peer: p2p.Peer, CheckPeer: p2p.CheckPeer, Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -147,6 +148,22 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.images.ServeHTTP(rec, r)
 	return rec.Result(), nil
+}
+
+// tally is what was sent, by app.
+type tally struct {
+	mu    sync.Mutex
+	bytes map[string]int64
+}
+
+// Add implements sent.
+func (s *tally) Add(app string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bytes == nil {
+		s.bytes = map[string]int64{}
+	}
+	s.bytes[app] += n
 }
 
 type noLogs struct{}

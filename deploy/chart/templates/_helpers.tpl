@@ -68,6 +68,12 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
+{{/* What a pod is to know of itself, as environment. */}}
+{{- define "apocryph.itself" -}}
+- {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
+{{- end -}}
+
 {{/* What every pod has. */}}
 {{- define "apocryph.pod" -}}
 serviceAccountName: {{ .name }}
