@@ -57,3 +57,57 @@ func TestABrokenUpdateIsTakenBack(t *testing.T) {
 	p.Must("deploy", file("init: false"), "--name", "kept", "--yes")
 	answers("/read?path=/data/note", "written-by-the-first")
 }
+
+// changing is a web server in a VERSION, with MOUNTS, and a service that no update concerns.
+const changing = `
+x-probe: &probe
+  image: ` + bed.ProbeImage + `
+  cpus: 0.1
+  mem_limit: 64m
+services:
+  web:
+    <<: *probe
+    ports: ["8080"]
+    environment: {VERSION: "VERSION-OF-WEB"}
+    volumes: MOUNTS
+  other: *probe
+volumes:
+  data: {x-apocryph: {size: 16MiB}}
+`
+
+// No request fails while a service is updated: one without volumes is replaced by its new version, and for one with a volume requests wait.
+// What did not change is not touched.
+func TestAnUpdateFailsNoRequest(t *testing.T) {
+	d := bed.Connect(t)
+	p := d.NewPerson(t, true)
+	deploy := func(version, mounts string) bed.Deployed {
+		t.Helper()
+		var app bed.Deployed
+		file := p.Write("compose.yaml", strings.NewReplacer("VERSION-OF-WEB", version, "MOUNTS", mounts).Replace(changing))
+		p.MustJSON(&app, "deploy", file, "--name", "changing", "--for", "1h", "--yes")
+		return app
+	}
+	w := &composedApp{d: d, app: deploy("1", "[]")}
+	defer p.Run("stop", "changing", "--yes")
+	other := w.pod(t, "other").UID
+	for _, update := range []struct{ name, version, mounts string }{
+		{"one without volumes", "2", "[]"},
+		{"one that gets a volume", "3", "[data:/data]"},
+		{"one with a volume", "4", "[data:/data]"},
+	} {
+		t.Run(update.name, func(t *testing.T) {
+			asking := bed.Ask(t, d, w.app.URL)
+			deploy(update.version, update.mounts)
+			asked, failed := asking()
+			if v := version(w.pod(t, "web")); v != update.version {
+				t.Errorf("version %s runs", v)
+			}
+			if asked == 0 || len(failed) > 0 {
+				t.Errorf("of %d requests %d failed: %v", asked, len(failed), failed)
+			}
+			if w.pod(t, "other").UID != other {
+				t.Error("a service that did not change has another pod")
+			}
+		})
+	}
+}

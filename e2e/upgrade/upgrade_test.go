@@ -10,12 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -96,7 +94,7 @@ func TestAnUpgradeDisturbsNobodyAndTheEndLeavesNothing(t *testing.T) {
 	person.MustJSON(&app, "deploy", person.Write("compose.yaml", bed.ProbeFile("")), "--name", "stays", "--for", "2h", "--yes")
 	pod := podOf(t, d, app.App)
 
-	asking := ask(t, d, app.URL)
+	asking := bed.Ask(t, d, app.URL)
 	v.run("git", "checkout", "--quiet", "--detach", v.to)
 	v.run("make", "devnet", "build")
 	asked, failed := asking()
@@ -124,35 +122,6 @@ func TestAnUpgradeDisturbsNobodyAndTheEndLeavesNothing(t *testing.T) {
 	})
 	t.Run("and so does the newer one", func(*testing.T) { person.Must("status", "stays") })
 	t.Run("an uninstall settles what runs and leaves nothing", func(t *testing.T) { uninstall(t, d, person, app) })
-}
-
-// ask asks an app again and again until the returned function is called, which tells how often, and what failed.
-func ask(t *testing.T, d *bed.Devnet, url string) func() (int, []string) {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	var wait sync.WaitGroup
-	asked, failed := 0, []string{}
-	wait.Go(func() {
-		for ctx.Err() == nil {
-			code, _, err := d.Get(ctx, url+"/")
-			if ctx.Err() != nil {
-				return
-			}
-			if asked++; err != nil || code != http.StatusOK {
-				failed = append(failed, fmt.Sprintf("request %d: %d %v", asked, code, err))
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(100 * time.Millisecond):
-			}
-		}
-	})
-	t.Cleanup(stop)
-	return func() (int, []string) {
-		stop()
-		wait.Wait()
-		return asked, failed
-	}
 }
 
 // podOf names the app's pods: UID and restarts.
