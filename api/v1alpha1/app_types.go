@@ -36,6 +36,7 @@ type AppList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.publisher == oldSelf.publisher && self.provider == oldSelf.provider && self.salt == oldSelf.salt",message="an app never changes hands"
 // +kubebuilder:validation:XValidation:rule="self.sequence >= oldSelf.sequence",message="a statement is older than the one in force"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.former) || (has(self.former) && size(self.former) >= size(oldSelf.former))",message="a channel that paid is not forgotten"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.stop) || (has(self.stop) && self.stop == oldSelf.stop)",message="a stop is not taken back"
 type AppSpec struct {
 	// Name is the publisher's name for the app.
@@ -73,6 +74,11 @@ type AppSpec struct {
 	Channel string `json:"channel"`
 	Terms   []byte `json:"terms"`
 	Quote   []byte `json:"quote"`
+	// Former are the channels that paid before, oldest first; an update that outgrows a channel's cap brings another one.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Former []FormerChannel `json:"former,omitempty"`
 
 	// Host is the full host name at which the facade answers for the app; empty when no service answers HTTP.
 	// +optional
@@ -85,6 +91,14 @@ type AppSpec struct {
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=0
 	Replicas *int32 `json:"replicas,omitempty"`
+}
+
+// FormerChannel is a channel that paid for an app before, as it was named in its spec.
+type FormerChannel struct {
+	// +kubebuilder:validation:Pattern=`^0x[0-9a-f]{64}$`
+	Channel string `json:"channel"`
+	Terms   []byte `json:"terms"`
+	Quote   []byte `json:"quote"`
 }
 
 // Phase sums up the conditions for people. Programs read conditions.
@@ -108,7 +122,7 @@ const (
 	ConditionVerified = "Verified"
 	// ConditionFunded (invoicer): the channel pays for what runs.
 	ConditionFunded = "Funded"
-	// ConditionSettled (invoicer): the final total is on chain and the channel is closed.
+	// ConditionSettled (invoicer): the final totals are on chain, and the channel and those before it are closed.
 	ConditionSettled = "Settled"
 	// ConditionReady (controller): every service has its replicas ready.
 	ConditionReady = "Ready"
@@ -185,9 +199,15 @@ type AppStatus struct {
 	// +listMapKey=name
 	Volumes []VolumeStatus `json:"volumes,omitempty"`
 
-	// Funds is what the invoicer last saw on chain.
+	// Funds is what the invoicer last saw on chain of the channel that it takes for the one that pays: that of the spec, once it was seen there
+	// open and confirmed.
 	// +optional
 	Funds *Funds `json:"funds,omitempty"`
+	// Former is what the invoicer last saw of the channels before it.
+	// +optional
+	// +listType=map
+	// +listMapKey=channel
+	Former []FormerFunds `json:"former,omitempty"`
 }
 
 // ServiceStatus is one service's pods.
@@ -217,6 +237,9 @@ type VolumeStatus struct {
 
 // Funds is the state of the app's channel as the invoicer last saw it. Amounts are decimal base units.
 type Funds struct {
+	// Channel is the one that this is about, 0x and 64 hex digits.
+	// +optional
+	Channel   string `json:"channel,omitempty"`
 	Deposited string `json:"deposited"`
 	Claimed   string `json:"claimed"`
 	// Reserve is what is kept back: when no more is left of the deposit, the app sleeps.
@@ -236,4 +259,17 @@ type Funds struct {
 	// Block and SeenAt say when the chain was read.
 	Block  int64       `json:"block"`
 	SeenAt metav1.Time `json:"seenAt"`
+}
+
+// FormerFunds is the state of a channel that paid for an app before. Amounts are decimal base units.
+type FormerFunds struct {
+	Channel   string `json:"channel"`
+	Deposited string `json:"deposited"`
+	Claimed   string `json:"claimed"`
+	// Refunded is known once the channel is closed.
+	// +optional
+	Refunded string `json:"refunded,omitempty"`
+	// Closed is for good.
+	// +optional
+	Closed bool `json:"closed,omitempty"`
 }

@@ -30,8 +30,8 @@ type UsageList struct {
 	Items []Usage `json:"items"`
 }
 
-// UsageStatus is the account of one app. Everything but Voucher and Release is the meter's, who writes it with optimistic
-// concurrency; those two are the keeper's.
+// UsageStatus is the account of one app. Everything but Voucher, Release and Former is the meter's, who writes it with optimistic
+// concurrency; those three are the keeper's.
 type UsageStatus struct {
 	// Totals are the quantities of closed intervals.
 	// +optional
@@ -66,6 +66,26 @@ type UsageStatus struct {
 	// Release is the keeper's consent to close the channel at the final total.
 	// +optional
 	Release *Voucher `json:"release,omitempty"`
+	// Former are the accounts of the channels that paid before, oldest first. What the app used beyond their sum is the present channel's.
+	// +optional
+	// +listType=atomic
+	Former []FormerAccount `json:"former,omitempty"`
+}
+
+// FormerAccount is the account of a channel that paid for an app until another took over, with its last voucher and its release.
+type FormerAccount struct {
+	// Channel is 0x and 64 hex digits.
+	Channel string `json:"channel"`
+	// Account and Signature are those of an order.v1.SignedAccount, which is final.
+	Account   []byte `json:"account"`
+	Signature []byte `json:"signature"`
+	// +optional
+	Voucher *Voucher `json:"voucher,omitempty"`
+	// +optional
+	Release *Voucher `json:"release,omitempty"`
+	// Arrears is the encoded order.v1.SignedArrears of what the channel had left unpaid when it was closed; absent before.
+	// +optional
+	Arrears []byte `json:"arrears,omitempty"`
 }
 
 // Counted is how far one counter is in the totals.

@@ -32,14 +32,15 @@ type billShowCmd struct {
 	OutputFlags
 	AppArg
 
-	CSV  bool   `name:"csv" help:"Print a table with a line for each resource, in base units and exact quantities."`
-	File string `short:"o" help:"Also write the enclave's signed account to a file, for apocryph bill verify." placeholder:"FILE"`
+	Channel string `help:"Id of a channel that paid for the app before, whose final account is wanted." placeholder:"0x…"`
+	CSV     bool   `name:"csv" help:"Print a table with a line for each resource, in base units and exact quantities."`
+	File    string `short:"o" help:"Also write the enclave's signed account to a file, for apocryph bill verify." placeholder:"FILE"`
 }
 
 // Run shows an app's account.
 func (c *billShowCmd) Run(ctx context.Context, a *publisher.App, chain *Chain, w *Wallet, p *publisher.Publisher, con *Console) error {
 	chain.join(p, w)
-	b, err := p.Bill(ctx, a)
+	b, err := c.bill(ctx, a, p)
 	if err != nil {
 		return err
 	}
@@ -57,8 +58,31 @@ func (c *billShowCmd) Run(ctx context.Context, a *publisher.App, chain *Chain, w
 		if c.CSV {
 			return writeBillCSV(out, b, token)
 		}
-		return writeBill(out, b, token)
+		if err := writeBill(out, b, token); err != nil || c.Channel != "" {
+			return err
+		}
+		return writeBefore(out, a)
 	})
+}
+
+func (c *billShowCmd) bill(ctx context.Context, a *publisher.App, p *publisher.Publisher) (*publisher.Bill, error) {
+	if c.Channel == "" {
+		return p.Bill(ctx, a)
+	}
+	id, err := channel.ParseID(c.Channel)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return p.FormerBill(ctx, a, id)
+}
+
+// writeBefore says where the accounts of the channels before are.
+func writeBefore(out io.Writer, a *publisher.App) error {
+	w := table(out)
+	for _, f := range a.FormerChannels() {
+		row(w, "before", fmt.Sprintf("apocryph bill %s --channel %s", a.Name, f.Channel.ID))
+	}
+	return w.Flush()
 }
 
 // keepBill writes a bill's file, never over another.
@@ -86,7 +110,7 @@ func writeBillCSV(out io.Writer, b *publisher.Bill, t publisher.Token) error {
 		records = append(records, []string{l.Resource, l.Quantity.String(), l.Part, l.Price.String(), l.Unit, l.Amount.String()})
 	}
 	for _, sum := range []struct{ name, amount string }{
-		{"owed", b.Owed.String()}, {"vouchered", b.Vouchered.String()}, {"claimed", b.Claimed.String()}, {"deposited", b.Deposited.String()},
+		{"arrears", b.Arrears.String()}, {"owed", b.Owed.String()}, {"vouchered", b.Vouchered.String()}, {"claimed", b.Claimed.String()}, {"deposited", b.Deposited.String()},
 		{"left", b.Left.String()}, {"reserve", b.Reserve.String()},
 	} {
 		records = append(records, []string{sum.name, "", "", "", "", sum.amount})
@@ -112,6 +136,7 @@ type verifiedView struct {
 	Token     string    `json:"token"`
 	Tariff    any       `json:"tariff"`
 	Usage     usageView `json:"usage"`
+	Arrears   string    `json:"arrears"`
 	Total     string    `json:"total"`
 	AccruedTo time.Time `json:"accrued_to,omitzero"`
 	Sequence  uint64    `json:"sequence"`
@@ -157,7 +182,7 @@ func verifiedOf(v account.Verified) verifiedView {
 	a := v.Account
 	return verifiedView{
 		Event: "result", App: publisher.AppID{AppID: a.App}.String(), Channel: a.Channel.String(), Publisher: v.Terms.Publisher.Hex(), Payout: v.Terms.Payout.Hex(),
-		Signer: v.Terms.Signer.Hex(), Token: v.Terms.Token.Hex(), Tariff: tariffOf(v.Prices), Usage: usageOf(a.Usage), Total: a.Total.String(),
+		Signer: v.Terms.Signer.Hex(), Token: v.Terms.Token.Hex(), Tariff: tariffOf(v.Prices), Usage: usageOf(a.Usage), Arrears: a.Arrears.String(), Total: a.Total.String(),
 		AccruedTo: a.AccruedTo.UTC(), Sequence: a.Sequence, Final: a.Final, Steps: v.Steps,
 	}
 }
@@ -176,6 +201,9 @@ func writeVerified(out io.Writer, v account.Verified) error {
 	}
 	for _, l := range v.Prices.Lines(v.Account.Usage) {
 		row(w, l.Resource, fmt.Sprintf("%s %s at %s base units: %s", publisher.Units(l), l.Unit, l.Price, l.Amount))
+	}
+	if !v.Account.Arrears.IsZero() {
+		row(w, "arrears", v.Account.Arrears.String()+" base units that channels before this one left unpaid")
 	}
 	row(w, "total", v.Account.Total.String()+" base units of token "+v.Terms.Token.Hex())
 	countedTo(w, v.Account.AccruedTo)

@@ -35,6 +35,10 @@ type channelView struct {
 	BlockTime time.Time        `json:"block_time"`
 	Exits     []publisher.Exit `json:"exits"`
 
+	// Before are channels that paid for the app before this one, Next one that may follow on it.
+	Before []string `json:"before,omitempty"`
+	Next   string   `json:"next,omitempty"`
+
 	publisher.TermsFile
 }
 
@@ -47,6 +51,12 @@ func channelOf(c *publisher.ChannelView) channelView {
 	}
 	if end := c.NoticeEnd().UTC(); !c.NoticeEnd().IsZero() {
 		v.NoticeEnd = &end
+	}
+	for _, f := range c.App.FormerChannels() {
+		v.Before = append(v.Before, f.Channel.ID.String())
+	}
+	if c.App.Next != nil {
+		v.Next = c.App.Next.ID.String()
 	}
 	return v
 }
@@ -83,6 +93,14 @@ func writeChannel(out io.Writer, c *publisher.ChannelView) error {
 	}
 	if text := publisher.Skew(c.Now, c.Machine); text != "" {
 		row(w, "clock", text)
+	}
+	if c.App.Ref() == c.App.Name { // not one of the others by its id
+		for _, f := range c.App.FormerChannels() {
+			row(w, "before", "apocryph channel show "+f.Channel.ID.String())
+		}
+	}
+	if c.App.Next != nil {
+		row(w, "next", "apocryph channel show "+c.App.Next.ID.String())
 	}
 	for _, e := range c.Exits() {
 		row(w, "way out", e.Does)

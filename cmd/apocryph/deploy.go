@@ -21,13 +21,14 @@ type deployCmd struct {
 	OutputFlags // --json       → *Console
 	FileFlags   // FILE -f …
 
-	Provider string        `help:"Multiaddr of the provider." env:"APOCRYPH_PROVIDER" placeholder:"MULTIADDR"`
-	Images   []string      `help:"Directory of an OCI image layout to look for images in before registries; may be repeated." env:"APOCRYPH_IMAGES" placeholder:"DIR" type:"path"`
-	Deposit  string        `help:"How much to deposit, in token units, as in 12 or 0.5." xor:"budget" placeholder:"AMOUNT"`
-	For      time.Duration `help:"Deposit what the app costs for this long with everything running (24h)." xor:"budget" placeholder:"DURATION"`
-	Wait     time.Duration `help:"How long to wait until the app is ready." default:"10m" placeholder:"DURATION"`
-	DryRun   bool          `help:"Stop after the offer was shown: nothing is opened, sent or paid."`
-	Yes      bool          `short:"y" help:"Accept the offer without asking."`
+	Provider   string        `help:"Multiaddr of the provider." env:"APOCRYPH_PROVIDER" placeholder:"MULTIADDR"`
+	Images     []string      `help:"Directory of an OCI image layout to look for images in before registries; may be repeated." env:"APOCRYPH_IMAGES" placeholder:"DIR" type:"path"`
+	Deposit    string        `help:"How much to deposit, in token units, as in 12 or 0.5." xor:"budget" placeholder:"AMOUNT"`
+	For        time.Duration `help:"Deposit what the app costs for this long with everything running (24h)." xor:"budget" placeholder:"DURATION"`
+	Wait       time.Duration `help:"How long to wait until the app is ready." default:"10m" placeholder:"DURATION"`
+	NewChannel bool          `help:"Have an app that runs go on on a new channel, even if the one that it has is large enough: by the prices of now, with a deposit of its own."`
+	DryRun     bool          `help:"Stop after the offer was shown: nothing is opened, sent or paid."`
+	Yes        bool          `short:"y" help:"Accept the offer without asking."`
 }
 
 // defaultFor is how long a deposit lasts when nothing is said.
@@ -50,10 +51,14 @@ func (c *deployCmd) Run(ctx context.Context, chain *Chain, w *Wallet, p *publish
 	p.Resolve = images{oci.Sources{Layouts: c.Images}}.resolve
 	started := time.Now()
 	d, err := p.Deploy(ctx, publisher.Order{
-		File: file, Endpoint: c.Provider, Budget: publisher.Budget{Deposit: c.Deposit, For: c.For}, DryRun: c.DryRun, Wait: c.Wait,
+		File: file, Endpoint: c.Provider, Budget: publisher.Budget{Deposit: c.Deposit, For: c.For}, NewChannel: c.NewChannel, DryRun: c.DryRun, Wait: c.Wait,
 		Confirm: func(ctx context.Context, o *publisher.Offer) error {
 			con.Note("%s", offerText(o))
-			return con.Confirm(ctx, "open the channel and deploy?", c.Yes)
+			question := "open the channel and deploy?"
+			if o.Follows != nil {
+				question = "open a new channel, update, and have the one before settled?"
+			}
+			return con.Confirm(ctx, question, c.Yes)
 		},
 	})
 	if err != nil {

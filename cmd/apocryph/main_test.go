@@ -17,6 +17,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/apocryph/apocryph/internal/publisher"
 )
 
 func TestMain(m *testing.M) {
@@ -101,6 +103,18 @@ func runScripts(t *testing.T, w *world, files ...string) {
 				case err != nil || want != 0:
 					ts.Fatalf("%v, want exit code %d", err, want)
 				}
+			},
+			// former sets FORMER to the newest of the channels that paid for an app before.
+			"former": func(ts *testscript.TestScript, _ bool, args []string) {
+				store, err := publisher.OpenStore(ts.Getenv("APOCRYPH_STATE"))
+				ts.Check(err)
+				a, err := store.Find(args[0])
+				ts.Check(err)
+				all := a.FormerChannels()
+				if len(all) == 0 {
+					ts.Fatalf("no channel paid for %s before", args[0])
+				}
+				ts.Setenv("FORMER", all[len(all)-1].Channel.ID.String())
 			},
 			// private fails unless all files below a directory, or a file, are for the owner's eyes only.
 			"private": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -63,6 +63,8 @@ type fakeApp struct {
 	// kept are volumes that left the manifest.
 	kept  []*providerv1.VolumeStatus
 	ended bool
+	// former are the app's versions on channels before, each settled.
+	former []*fakeApp
 	// release is signed when the app was stopped and nobody submits it.
 	release *providerv1.Release
 }
@@ -238,9 +240,53 @@ func (f *fakeProvider) Apply(ctx context.Context, r *providerv1.ApplyRequest) (*
 	next := &fakeApp{manifest: r.Manifest, channel: terms}
 	if old := f.apps[st.App]; old != nil {
 		next.keep(old)
+		if err := f.follow(ctx, st, next, old); err != nil {
+			return nil, err
+		}
 	}
 	f.apps[st.App] = next
 	return &providerv1.ApplyResponse{}, nil
+}
+
+// follow has an app pay by another channel, and settles the one before.
+func (f *fakeProvider) follow(ctx context.Context, st delegation.Statement, next, old *fakeApp) error {
+	domain := f.wallet.Domain()
+	next.former = old.former
+	if next.channel.ID(domain) == old.channel.ID(domain) {
+		return nil
+	}
+	next.former = append(next.former, old)
+	if len(st.Former) != len(next.former) || st.Former[len(st.Former)-1] != old.channel.ID(domain) {
+		return refused(providerv1.Reason_REASON_CHANNEL_TERMS, "it does not follow on the channel that pays")
+	}
+	return f.settle(ctx, old)
+}
+
+// settle closes an app's channel at what it used.
+func (f *fakeProvider) settle(ctx context.Context, a *fakeApp) error {
+	if err := f.world.pass(time.Hour); err != nil { // so that the cap allows the claim
+		return err
+	}
+	release, err := f.release(a)
+	if err != nil {
+		return err
+	}
+	total, err := tariff.ParseAmount(release.Total)
+	if err != nil {
+		return err
+	}
+	if _, err := f.wallet.Release(ctx, evm.Claim{Terms: a.channel, Total: total, Signature: release.Signature}); err != nil {
+		return err
+	}
+	a.ended = true
+	return nil
+}
+
+func (f *fakeProvider) release(a *fakeApp) (*providerv1.Release, error) {
+	id := a.channel.ID(f.wallet.Domain())
+	r := channel.Release{Channel: id, Total: f.prices.Cost(a.usage())}
+	sig, err := channel.Sign(r, f.wallet.Domain(), f.signer)
+	return &providerv1.Release{Channel: id[:], Total: r.Total.String(), Signature: sig}, err
 }
 
 // volumes are those of the manifest, and those that are kept.
@@ -280,11 +326,16 @@ func (f *fakeProvider) status(id []byte) (*providerv1.AppStatus, error) {
 	if err != nil {
 		return nil, err
 	}
+	on := a.channel.ID(f.wallet.Domain())
 	st := &providerv1.AppStatus{
-		App: id, Name: a.manifest.Name, Phase: providerv1.Phase_PHASE_READY, Url: "http://" + a.manifest.Name + ".apps.example", ManifestHash: hash[:],
+		App: id, Channel: on[:], Name: a.manifest.Name, Phase: providerv1.Phase_PHASE_READY, Url: "http://" + a.manifest.Name + ".apps.example", ManifestHash: hash[:],
 		Services:   []*providerv1.ServiceStatus{{Name: "web", Ready: 1, Wanted: 1}},
 		Volumes:    a.volumes(),
 		Conditions: []*providerv1.Condition{{Type: "Ready", Status: "True", Reason: "Running"}, {Type: "Verified", Status: "True", Reason: "Verified"}},
+	}
+	for _, was := range a.former {
+		id := was.channel.ID(f.wallet.Domain())
+		st.Former = append(st.Former, &providerv1.FormerChannel{Channel: id[:], Closed: true, Claimed: f.prices.Cost(was.usage()).String(), Refunded: "7"})
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -393,6 +444,11 @@ func (f *fakeProvider) Bill(ctx context.Context, r *providerv1.BillRequest) (*pr
 	if err != nil {
 		return nil, err
 	}
+	for _, was := range a.former {
+		if id := was.channel.ID(f.wallet.Domain()); string(r.Channel) == string(id[:]) {
+			a = was
+		}
+	}
 	u := a.usage()
 	owed := f.prices.Cost(u)
 	if a.manifest.Name == "cheat" {
@@ -439,25 +495,20 @@ func (f *fakeProvider) Stop(ctx context.Context, r *providerv1.StopRequest) (*pr
 	if err != nil {
 		return nil, err
 	}
-	if err := f.world.pass(time.Hour); err != nil { // so that the cap allows the claim
-		return nil, err
-	}
-	release := channel.Release{Channel: channel.ID(st.Channel), Total: f.prices.Cost(a.usage())}
-	sig, err := channel.Sign(release, f.wallet.Domain(), f.signer)
-	if err != nil {
-		return nil, err
-	}
 	if a.manifest.Name == "mute" {
+		if err := f.world.pass(time.Hour); err != nil {
+			return nil, err
+		}
+		release, err := f.release(a)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		a.release = &providerv1.Release{Channel: st.Channel[:], Total: release.Total.String(), Signature: sig}
-		return &providerv1.StopResponse{}, nil
+		a.release = release
+		return &providerv1.StopResponse{}, err
 	}
-	if _, err := f.wallet.Release(ctx, evm.Claim{Terms: a.channel, Total: release.Total, Signature: sig}); err != nil {
-		return nil, err
+	if channel.ID(st.Channel) != a.channel.ID(f.wallet.Domain()) {
+		return nil, refused(providerv1.Reason_REASON_CHANNEL_TERMS, "another channel pays")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a.ended = true
-	return &providerv1.StopResponse{}, nil
+	return &providerv1.StopResponse{}, f.settle(ctx, a)
 }

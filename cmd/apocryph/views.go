@@ -41,16 +41,22 @@ type offerView struct {
 	NoticeSeconds  int64         `json:"notice_seconds"`
 	Host           string        `json:"host"`
 	ExpiresAt      time.Time     `json:"expires_at"`
+	// Follows is the channel that the new one takes over from.
+	Follows string `json:"follows,omitempty"`
 }
 
 func offerOf(o *publisher.Offer) *offerView {
 	if o == nil {
 		return nil
 	}
-	return &offerView{
+	v := &offerView{
 		Token: tokenOf(o.Token), Provider: o.Provider.Hex(), HourlyAwake: o.Awake, HourlyAsleep: o.Asleep, HourlyCap: o.Cap, MinimumDeposit: o.Minimum,
 		Deposit: o.Deposit, RunwaySeconds: int64(o.Runway / time.Second), Balance: o.Balance, NoticeSeconds: int64(o.Notice / time.Second), Host: o.Host, ExpiresAt: o.ExpiresAt.UTC(),
 	}
+	if o.Follows != nil {
+		v.Follows = o.Follows.String()
+	}
+	return v
 }
 
 func offerText(o *publisher.Offer) string {
@@ -64,6 +70,9 @@ func offerText(o *publisher.Offer) string {
 	}
 	if o.Host != "" {
 		lines = append(lines, "host      "+o.Host)
+	}
+	if o.Follows != nil {
+		lines = append(lines, fmt.Sprintf("channel   a new one; %s is settled, and what it does not owe comes back", o.Follows))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -90,7 +99,7 @@ type deployedView struct {
 	Channel  string  `json:"channel"`
 	OpenTx   string  `json:"open_tx"`
 	Seconds  float64 `json:"seconds"`
-	// Offer is absent when an app was updated.
+	// Offer is absent when an app was updated on its channel.
 	Offer *offerView `json:"offer,omitempty"`
 }
 
@@ -153,8 +162,28 @@ type serviceView struct {
 	Blocked  string `json:"blocked,omitempty"`
 }
 
+// formerView is a channel that paid for an app before.
+type formerView struct {
+	Channel  string `json:"channel"`
+	Pays     bool   `json:"pays,omitempty"`
+	Closed   bool   `json:"closed"`
+	Claimed  string `json:"claimed,omitempty"`
+	Refunded string `json:"refunded,omitempty"`
+}
+
+func (v formerView) String() string {
+	switch {
+	case v.Closed:
+		return fmt.Sprintf("%s  closed, %s base units claimed, %s refunded", v.Channel, v.Claimed, v.Refunded)
+	case v.Pays:
+		return v.Channel + "  pays until its successor is confirmed"
+	}
+	return v.Channel + "  is being settled"
+}
+
 type statusView struct {
 	appView
+	Former     []formerView    `json:"former,omitempty"`
 	EndReason  string          `json:"end_reason,omitempty"`
 	Services   []serviceView   `json:"services"`
 	Conditions []conditionView `json:"conditions"`
@@ -165,6 +194,9 @@ func statusOf(a *publisher.App, st *providerv1.AppStatus) statusView {
 	v.Phase = publisher.PhaseName(st.Phase)
 	if st.Url != "" {
 		v.URL = publisher.Clean(st.Url)
+	}
+	for _, f := range st.Former {
+		v.Former = append(v.Former, formerView{fmt.Sprintf("0x%.32x", f.Channel), f.Pays, f.Closed, publisher.Clean(f.Claimed), publisher.Clean(f.Refunded)})
 	}
 	for _, s := range st.Services {
 		v.Services = append(v.Services, serviceView{publisher.Clean(s.Name), s.Ready, s.Wanted, s.Restarts, publisher.Clean(s.Blocked)})
@@ -182,6 +214,9 @@ func (v statusView) write(out io.Writer) error {
 	row(w, "url", v.URL)
 	row(w, "provider", v.Provider)
 	row(w, "channel", v.Channel)
+	for _, f := range v.Former {
+		row(w, "before", f.String())
+	}
 	for _, s := range v.Services {
 		row(w, "service", fmt.Sprintf("%s  %d of %d ready, %d restarts  %s", s.Name, s.Ready, s.Wanted, s.Restarts, s.Blocked))
 	}
@@ -238,23 +273,25 @@ type resourceView struct {
 }
 
 type billView struct {
-	App       string         `json:"app"`
-	Name      string         `json:"name"`
-	Channel   string         `json:"channel"`
-	Token     tokenView      `json:"token"`
-	Tariff    tariffView     `json:"tariff"`
-	Usage     usageView      `json:"usage"`
-	Lines     []resourceView `json:"lines"`
-	Owed      tariff.Amount  `json:"owed"`
-	Vouchered tariff.Amount  `json:"vouchered"`
-	Claimed   tariff.Amount  `json:"claimed"`
-	Deposited tariff.Amount  `json:"deposited"`
-	Left      tariff.Amount  `json:"left"`
-	Reserve   tariff.Amount  `json:"reserve"`
-	Hourly    tariff.Amount  `json:"hourly"`
-	Runway    int64          `json:"runway_seconds"`
-	AccruedTo time.Time      `json:"accrued_to,omitzero"`
-	Final     bool           `json:"final"`
+	App     string         `json:"app"`
+	Name    string         `json:"name"`
+	Channel string         `json:"channel"`
+	Token   tokenView      `json:"token"`
+	Tariff  tariffView     `json:"tariff"`
+	Usage   usageView      `json:"usage"`
+	Lines   []resourceView `json:"lines"`
+	// Arrears, a part of what is owed, are what channels before this one left unpaid.
+	Arrears   tariff.Amount `json:"arrears"`
+	Owed      tariff.Amount `json:"owed"`
+	Vouchered tariff.Amount `json:"vouchered"`
+	Claimed   tariff.Amount `json:"claimed"`
+	Deposited tariff.Amount `json:"deposited"`
+	Left      tariff.Amount `json:"left"`
+	Reserve   tariff.Amount `json:"reserve"`
+	Hourly    tariff.Amount `json:"hourly"`
+	Runway    int64         `json:"runway_seconds"`
+	AccruedTo time.Time     `json:"accrued_to,omitzero"`
+	Final     bool          `json:"final"`
 	// Signed says that the enclave's own account came with it and holds.
 	Signed bool `json:"signed"`
 }
@@ -264,8 +301,8 @@ func billOf(a *publisher.App, b *publisher.Bill, t publisher.Token) *billView {
 		return nil
 	}
 	v := &billView{
-		App: a.ID.String(), Name: a.Name, Channel: a.Channel.ID.String(), Token: tokenOf(t), Tariff: tariffOf(b.Tariff), Usage: usageOf(b.Usage),
-		Owed: b.Owed, Vouchered: b.Vouchered, Claimed: b.Claimed, Deposited: b.Deposited, Left: b.Left, Reserve: b.Reserve,
+		App: a.ID.String(), Name: a.Name, Channel: b.Channel.String(), Token: tokenOf(t), Tariff: tariffOf(b.Tariff), Usage: usageOf(b.Usage),
+		Arrears: b.Arrears, Owed: b.Owed, Vouchered: b.Vouchered, Claimed: b.Claimed, Deposited: b.Deposited, Left: b.Left, Reserve: b.Reserve,
 		Hourly: b.Hourly, Runway: int64(b.Runway / time.Second), AccruedTo: b.AccruedTo.UTC(), Final: b.Final, Signed: b.Signed != nil,
 	}
 	for _, l := range b.Tariff.Lines(b.Usage) {
@@ -279,6 +316,9 @@ func writeBill(out io.Writer, b *publisher.Bill, t publisher.Token) error {
 	row(w, "resource", "used\tprice of one\tamount")
 	for _, l := range b.Tariff.Lines(b.Usage) {
 		row(w, l.Resource, fmt.Sprintf("%s %s\t%s\t%s", publisher.Units(l), l.Unit, t.Format(l.Price), t.Format(l.Amount)))
+	}
+	if !b.Arrears.IsZero() {
+		row(w, "arrears", "\t\t"+t.Format(b.Arrears)+"  (what channels before this one left unpaid)")
 	}
 	row(w, "owed", t.Format(b.Owed)+"\t(usage × tariff, computed here)")
 	row(w, "claimed", t.Format(b.Claimed)+"\t(on chain)")
@@ -316,13 +356,34 @@ type receiptView struct {
 	Refunded  tariff.Amount `json:"refunded"`
 	CloseTx   string        `json:"close_tx"`
 	Bill      *billView     `json:"bill"`
+	Former    []pastView    `json:"former,omitempty"`
+}
+
+// pastView is what came of a channel that paid for an app before.
+type pastView struct {
+	Channel   string        `json:"channel"`
+	Deposited tariff.Amount `json:"deposited"`
+	Claimed   tariff.Amount `json:"claimed"`
+	Refunded  tariff.Amount `json:"refunded"`
+	Closed    bool          `json:"closed"`
+}
+
+func formerText(f publisher.Past, t publisher.Token) string {
+	if !f.Closed {
+		return fmt.Sprintf("%s is not closed yet: apocryph channel show %s", f.Channel, f.Channel)
+	}
+	return fmt.Sprintf("%s claimed and %s refunded on channel %s", t.Format(f.Claimed), t.Format(f.Refunded), f.Channel)
 }
 
 func receiptOf(r *publisher.Receipt) receiptView {
-	return receiptView{
+	v := receiptView{
 		Event: "result", App: r.App.ID.String(), Name: r.App.Name, Channel: r.App.Channel.ID.String(), Token: tokenOf(r.Token),
 		Deposited: r.Deposited, Claimed: r.Claimed, Refunded: r.Refunded, CloseTx: r.CloseTx, Bill: billOf(r.App, r.Bill, r.Token),
 	}
+	for _, f := range r.Former {
+		v.Former = append(v.Former, pastView{f.Channel.String(), f.Deposited, f.Claimed, f.Refunded, f.Closed})
+	}
+	return v
 }
 
 func writeReceipt(out io.Writer, r *publisher.Receipt) error {
@@ -331,6 +392,9 @@ func writeReceipt(out io.Writer, r *publisher.Receipt) error {
 	row(w, "deposited", r.Token.Format(r.Deposited))
 	row(w, "claimed", r.Token.Format(r.Claimed))
 	row(w, "refunded", r.Token.Format(r.Refunded))
+	for _, f := range r.Former {
+		row(w, "before", formerText(f, r.Token))
+	}
 	if r.Bill != nil {
 		row(w, "owed", r.Token.Format(r.Bill.Owed)+"  (usage × tariff, computed here)")
 	}

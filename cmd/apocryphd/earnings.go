@@ -19,7 +19,7 @@ import (
 type earningsCmd struct {
 	Kubeconfig string `help:"Kubeconfig file; empty in a cluster." type:"path"`
 	Namespace  string `help:"System namespace, where Apps and Usages live." default:"apocryph-system"`
-	JSON       bool   `name:"json" help:"Write JSON, a line for each app."`
+	JSON       bool   `name:"json" help:"Write JSON, a line for each channel of each app."`
 }
 
 // Run writes what each app that is there has brought and still should.
@@ -58,7 +58,10 @@ func writeEarnings(out io.Writer, all []invoicer.Earning) error {
 	_, _ = fmt.Fprintln(w, "APP\tNAME\tFUNDED\tOWED\tVOUCHERED\tCLAIMED\tDUE\tUNCOVERED\tHOURLY")
 	for _, e := range all {
 		funded := e.Funded
-		if e.Ended != "" {
+		switch {
+		case e.Former:
+			funded = "Former"
+		case e.Ended != "":
 			funded = e.Ended
 		}
 		line(e.App, e.Name, funded, e)

@@ -42,10 +42,12 @@ type Account struct {
 	App     [32]byte
 	Channel channel.ID
 	Tariff  tariff.ID
-	// Usage is what the tariff has a price for.
+	// Usage is what the tariff has a price for; in an account that ends a channel's bill while the app goes on, all of it.
 	Usage usage.Totals
-	// Total is usage × tariff, rounded down once.
+	// Total is usage × tariff, rounded down once, and Arrears.
 	Total tariff.Amount
+	// Arrears are what channels before this one left unpaid, and this one pays.
+	Arrears tariff.Amount
 	// AccruedTo is how far usage is counted.
 	AccruedTo time.Time
 	// Sequence grows with every account of an app.
@@ -69,10 +71,9 @@ func Sign(a Account, key *ecdsa.PrivateKey) (*orderv1.SignedAccount, error) {
 
 // Verify returns what signer signed, or ErrInvalid.
 func Verify(s *orderv1.SignedAccount, signer common.Address) (Account, error) {
-	var p orderv1.Account
-	if s == nil || len(s.ProtoReflect().GetUnknown()) > 0 || len(s.Account) > maxAccount ||
-		proto.Unmarshal(s.Account, &p) != nil || len(p.ProtoReflect().GetUnknown()) > 0 {
-		return Account{}, fmt.Errorf("unreadable: %w", ErrInvalid)
+	a, err := Parse(s)
+	if err != nil {
+		return Account{}, err
 	}
 	who, err := eip712.Recover(hash(s.Account), s.Signature)
 	if err != nil {
@@ -80,6 +81,16 @@ func Verify(s *orderv1.SignedAccount, signer common.Address) (Account, error) {
 	}
 	if who != signer {
 		return Account{}, fmt.Errorf("signed by %s, not by %s: %w", who, signer, ErrInvalid)
+	}
+	return a, nil
+}
+
+// Parse reads an account, whoever signed it, or returns ErrInvalid.
+func Parse(s *orderv1.SignedAccount) (Account, error) {
+	var p orderv1.Account
+	if s == nil || len(s.ProtoReflect().GetUnknown()) > 0 || len(s.Account) > maxAccount ||
+		proto.Unmarshal(s.Account, &p) != nil || len(p.ProtoReflect().GetUnknown()) > 0 {
+		return Account{}, fmt.Errorf("unreadable: %w", ErrInvalid)
 	}
 	return fromProto(&p)
 }
@@ -97,8 +108,8 @@ func (a Account) Check(t channel.Terms, d eip712.Domain, prices tariff.Tariff) e
 	if id, err := prices.ID(); err != nil || id != a.Tariff {
 		return fmt.Errorf("its tariff is another than these prices: %w", errors.Join(ErrInvalid, err))
 	}
-	if want := prices.Cost(a.Usage); !want.Equal(a.Total) {
-		return fmt.Errorf("its total is %s base units, and usage × tariff is %s: %w", a.Total, want, ErrInvalid)
+	if want := prices.Cost(a.Usage).Add(a.Arrears); !want.Equal(a.Total) {
+		return fmt.Errorf("its total is %s base units, and usage × tariff is %s, with %s of arrears: %w", a.Total, want, a.Arrears, ErrInvalid)
 	}
 	return nil
 }
@@ -110,7 +121,7 @@ func (a Account) proto() *orderv1.Account {
 		App: a.App[:], Channel: a.Channel[:], Tariff: a.Tariff[:],
 		CpuMilliSeconds: a.Usage.CPU.String(), MemoryByteSeconds: a.Usage.Memory.String(),
 		EphemeralByteSeconds: a.Usage.Ephemeral.String(), StorageByteSeconds: a.Usage.Storage.String(),
-		Total: a.Total.Bytes(), Sequence: a.Sequence, Final: a.Final,
+		Total: a.Total.Bytes(), Arrears: a.Arrears.Bytes(), Sequence: a.Sequence, Final: a.Final,
 	}
 	if a.Usage.Egress.Big().Sign() > 0 {
 		p.EgressBytes = a.Usage.Egress.String()
@@ -142,14 +153,13 @@ func fromProto(p *orderv1.Account) (Account, error) {
 		*f.to = q
 		errs = append(errs, err)
 	}
-	extended, err := ReadExtended(p.Extended)
-	errs = append(errs, err)
-	a.Usage.Extended = extended
-	total, err := tariff.AmountFromBytes(p.Total)
-	if err = errors.Join(append(errs, err)...); err != nil {
+	var err1, err2, err3 error
+	a.Usage.Extended, err1 = ReadExtended(p.Extended)
+	a.Total, err2 = tariff.AmountFromBytes(p.Total)
+	a.Arrears, err3 = tariff.AmountFromBytes(p.Arrears)
+	if err := errors.Join(append(errs, err1, err2, err3)...); err != nil {
 		return Account{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	a.Total = total
 	if p.AccruedTo > 0 {
 		a.AccruedTo = time.Unix(int64(min(p.AccruedTo, 1<<40)), 0)
 	}

@@ -73,7 +73,7 @@ func newPaper(t *testing.T) *paper {
 	used := usage.Rate{MilliCPU: 1500, StorageBytes: 3 << 30, Extended: map[string]int64{"nvidia.com/gpu": 2}}.For(7777)
 	used.Egress = usage.Bytes(5 << 30)
 	p.account = account.Account{
-		App: terms.App, Channel: terms.ID(p.domain), Tariff: id, Usage: used, Total: prices.Cost(used),
+		App: terms.App, Channel: terms.ID(p.domain), Tariff: id, Usage: used, Arrears: tariff.Units(3), Total: prices.Cost(used).Add(tariff.Units(3)),
 		AccruedTo: time.Unix(1_800_000_000, 0), Sequence: 12, Final: true,
 	}
 	return p
@@ -146,7 +146,7 @@ func TestEveryFieldIsGuarded(t *testing.T) {
 			}
 		}
 	}
-	if tampered != 12+2+13 {
+	if tampered != 12+2+14 {
 		t.Errorf("%d fields were changed", tampered)
 	}
 	for what, change := range map[string]func(*account.Document){

@@ -126,6 +126,10 @@ func (d Document) Verify() (Verified, error) {
 		return v, fmt.Errorf("the account: %w", err)
 	}
 	v.Account = a
-	held("it is of this channel, its app and its tariff, and usage × tariff is %s base units", a.Total)
+	if a.Arrears.IsZero() {
+		held("it is of this channel, its app and its tariff, and usage × tariff is %s base units", a.Total)
+	} else {
+		held("it is of this channel, its app and its tariff, and usage × tariff with %s of arrears is %s base units", a.Arrears, a.Total)
+	}
 	return v, nil
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -20,6 +21,8 @@ var ErrStatement = errors.New("invalid statement")
 const (
 	tagStatement = "apocryph/statement/v1\x00"
 	maxStatement = 1024
+	// MaxFormer is how many channels of an app may have paid before the one that an order names.
+	MaxFormer = 16
 )
 
 // Statement is a verified instruction about one app.
@@ -29,7 +32,9 @@ type Statement struct {
 	Sequence     uint64
 	ManifestHash [32]byte
 	Channel      [32]byte
-	IssuedAt     time.Time
+	// Former are the channels that paid for the app before, oldest first.
+	Former   [][32]byte
+	IssuedAt time.Time
 
 	// Delegation is the one under which it was signed.
 	Delegation Delegation
@@ -54,6 +59,9 @@ func SignStatement(s Statement, key PeerKey, under *orderv1.SignedDelegation) (*
 	}
 	if s.Action == orderv1.Action_ACTION_APPLY {
 		p.ManifestHash = s.ManifestHash[:]
+	}
+	for _, id := range s.Former {
+		p.Former = append(p.Former, id[:])
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(p)
 	if err != nil {
@@ -120,6 +128,8 @@ func parseStatement(b []byte) (Statement, error) {
 		return bad("app or channel is not 32 bytes")
 	case isApply != (len(p.ManifestHash) == 32) || (!isApply && len(p.ManifestHash) != 0):
 		return bad("the manifest hash does not fit the action")
+	case len(p.Former) > MaxFormer || (!isApply && len(p.Former) > 0):
+		return bad("more former channels than there may be")
 	case p.Sequence == 0 || p.Sequence > 1<<62 || p.IssuedAt > 1<<40:
 		return bad("sequence or time out of range")
 	}
@@ -132,6 +142,16 @@ func parseStatement(b []byte) (Statement, error) {
 	}
 	if isApply {
 		s.ManifestHash = [32]byte(p.ManifestHash)
+	}
+	for _, id := range p.Former {
+		if len(id) != 32 {
+			return bad("a former channel is not 32 bytes")
+		}
+		former := [32]byte(id)
+		if former == s.Channel || slices.Contains(s.Former, former) {
+			return bad("a channel is named twice")
+		}
+		s.Former = append(s.Former, former)
 	}
 	return s, nil
 }

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/big"
@@ -17,6 +18,7 @@ import (
 	keeperv1 "github.com/apocryph/apocryph/internal/gen/keeperv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/ledger"
 	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
@@ -37,7 +39,18 @@ func (s server) Bill(ctx context.Context, r *providerv1.BillRequest) (*providerv
 	if err := s.g.parts.Cluster.Get(ctx, s.g.key(id), &u); err != nil && !kerrors.IsNotFound(err) {
 		return nil, fmt.Errorf("reading usage: %w", err)
 	}
-	b, err := bill(app, u.Status)
+	row, err := metered.Row(app.Spec)
+	if err != nil {
+		return nil, err
+	}
+	book, err := metered.Book(row, u.Status)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Channel) > 0 && !bytes.Equal(r.Channel, row[book.Len()].Channel[:]) {
+		return formerBill(row, book, u.Status, app.Status.Former, r.Channel)
+	}
+	b, err := bill(app, row[book.Len()], book, u.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -50,52 +63,110 @@ func (s server) Bill(ctx context.Context, r *providerv1.BillRequest) (*providerv
 	return b, nil
 }
 
+// formerBill is the final account of a channel that paid before, as the enclave signed it. A channel that is to pay and does not yet has none.
+func formerBill(row []metered.Channel, book ledger.Ledger, u v1alpha1.UsageStatus, seen []v1alpha1.FormerFunds, id []byte) (*providerv1.BillResponse, error) {
+	for i, line := range book.Lines() {
+		a := line.Account
+		if !bytes.Equal(id, a.Channel[:]) {
+			continue
+		}
+		b := billOf(a, row[i].Prices)
+		if err := takenOver(b, u, a.Channel); err != nil {
+			return nil, err
+		}
+		b.Account = &orderv1.SignedAccount{Account: u.Former[i].Account, Signature: u.Former[i].Signature}
+		if v := u.Former[i].Voucher; v != nil {
+			b.Vouchered = v.Total
+		}
+		if r := u.Former[i].Release; r != nil {
+			b.Release = &providerv1.Release{Channel: b.Channel, Total: r.Total, Signature: r.Signature}
+		}
+		for _, f := range seen {
+			if f.Channel == a.Channel.String() {
+				b.Claimed, b.Deposited = f.Claimed, f.Deposited
+			}
+		}
+		return b, nil
+	}
+	return nil, refuse(providerv1.Reason_REASON_CHANNEL_NOT_FOUND, "channel 0x%.64x has paid for nothing of this app yet", id)
+}
+
+// billOf is an account as it goes over the wire.
+func billOf(a account.Account, prices tariff.Tariff) *providerv1.BillResponse {
+	b := &providerv1.BillResponse{
+		Tariff:               prices.Proto(),
+		CpuMilliSeconds:      a.Usage.CPU.String(),
+		MemoryByteSeconds:    a.Usage.Memory.String(),
+		EphemeralByteSeconds: a.Usage.Ephemeral.String(),
+		StorageByteSeconds:   a.Usage.Storage.String(),
+		EgressBytes:          a.Usage.Egress.String(),
+		Extended:             account.Extended(a.Usage),
+		Owed:                 a.Total.String(),
+		Vouchered:            "0",
+		Claimed:              "0",
+		Deposited:            "0",
+		Channel:              a.Channel[:],
+		Final:                a.Final,
+		Hourly:               "0",
+	}
+	if !a.AccruedTo.IsZero() {
+		b.AccruedTo = uint64(max(a.AccruedTo.Unix(), 0))
+	}
+	if !a.Arrears.IsZero() {
+		b.Arrears = a.Arrears.String()
+	}
+	return b
+}
+
+// takenOver adds the enclave's word on each part of the arrears.
+func takenOver(b *providerv1.BillResponse, u v1alpha1.UsageStatus, on channel.ID) error {
+	for _, f := range u.Former {
+		if len(f.Arrears) == 0 {
+			continue
+		}
+		s := &orderv1.SignedArrears{}
+		if err := proto.Unmarshal(f.Arrears, s); err != nil {
+			return fmt.Errorf("reading arrears: %w", err)
+		}
+		if a, err := account.ParseArrears(s); err == nil && a.On == on && !a.Amount.IsZero() {
+			b.TakenOver = append(b.TakenOver, s)
+		}
+	}
+	return nil
+}
+
 // bill adds up what is closed and what is open as far as it may be billed: the same sum that vouchers are signed for.
-func bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, error) {
-	prices, err := tariffOf(app)
+func bill(app *v1alpha1.App, on metered.Channel, book ledger.Ledger, u v1alpha1.UsageStatus) (*providerv1.BillResponse, error) {
+	prices := on.Prices
+	used, err := metered.Accrued(u)
 	if err != nil {
 		return nil, err
 	}
-	total, err := metered.Accrued(u)
-	if err != nil {
-		return nil, err
+	var to time.Time
+	if u.AccruedTo != nil {
+		to = u.AccruedTo.Time
 	}
+	a := book.Now(on.Payer, used, to)
+	a.Final = u.Final
 	var running usage.Rate
 	for _, i := range u.Open {
 		running = running.Add(metered.RateOf(i))
 	}
-	owed, hourly := prices.Cost(total), prices.Cost(running.For(secondsPerHour))
-	b := &providerv1.BillResponse{
-		Tariff:               prices.Proto(),
-		CpuMilliSeconds:      total.CPU.String(),
-		MemoryByteSeconds:    total.Memory.String(),
-		EphemeralByteSeconds: total.Ephemeral.String(),
-		StorageByteSeconds:   total.Storage.String(),
-		EgressBytes:          total.Egress.String(),
-		Extended:             account.Extended(total),
-		Owed:                 owed.String(),
-		Vouchered:            "0",
-		Claimed:              "0",
-		Deposited:            "0",
-		Final:                u.Final,
-		Hourly:               hourly.String(),
+	b := billOf(a, prices)
+	b.Hourly = prices.Cost(running.For(secondsPerHour)).String()
+	if err := takenOver(b, u, on.Channel); err != nil {
+		return nil, err
 	}
-	if id, err := channel.ParseID(app.Spec.Channel); err == nil {
-		b.Channel = id[:]
-	}
-	if u.Voucher != nil && u.Voucher.Channel == app.Spec.Channel {
+	if u.Voucher != nil && u.Voucher.Channel == on.Channel.String() {
 		b.Vouchered = u.Voucher.Total
 	}
 	// What the signature is worth is the reader's to check: it needs nobody's word.
-	if r := u.Release; r != nil && r.Channel == app.Spec.Channel {
+	if r := u.Release; r != nil && r.Channel == on.Channel.String() {
 		b.Release = &providerv1.Release{Channel: b.Channel, Total: r.Total, Signature: r.Signature}
 	}
-	if u.AccruedTo != nil {
-		b.AccruedTo = uint64(max(u.AccruedTo.Unix(), 0))
-	}
-	if f := app.Status.Funds; f != nil {
+	if f := app.Status.Funds; f != nil && (f.Channel == "" || f.Channel == on.Channel.String()) {
 		b.Claimed, b.Deposited, b.Reserve = f.Claimed, f.Deposited, f.Reserve
-		if b.RunwaySeconds, err = runway(f, owed, prices.Cost(running.For(runwayScale))); err != nil {
+		if b.RunwaySeconds, err = runway(f, a.Total, prices.Cost(running.For(runwayScale))); err != nil {
 			return nil, err
 		}
 	}
@@ -133,17 +204,4 @@ func runway(f *v1alpha1.Funds, owed, yearly tariff.Amount) (*uint64, error) {
 	}
 	seconds := n.Uint64()
 	return &seconds, nil
-}
-
-// tariffOf is the price list of the offer that the app's channel was opened on.
-func tariffOf(app *v1alpha1.App) (tariff.Tariff, error) {
-	var signed orderv1.SignedQuote
-	var q orderv1.Quote
-	if err := proto.Unmarshal(app.Spec.Quote, &signed); err != nil {
-		return tariff.Tariff{}, fmt.Errorf("reading the app's quote: %w", err)
-	}
-	if err := proto.Unmarshal(signed.Quote, &q); err != nil {
-		return tariff.Tariff{}, fmt.Errorf("reading the app's quote: %w", err)
-	}
-	return tariff.FromProto(q.Tariff)
 }

@@ -9,10 +9,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/account"
+	"github.com/apocryph/apocryph/internal/channel"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
+	"github.com/apocryph/apocryph/internal/ledger"
+	"github.com/apocryph/apocryph/internal/metered"
+	"github.com/apocryph/apocryph/internal/tariff"
+	"github.com/apocryph/apocryph/internal/usage"
 )
 
 func TestBill(t *testing.T) {
@@ -49,7 +56,7 @@ func TestBill(t *testing.T) {
 			if c.usage.Voucher != nil {
 				c.usage.Voucher.Channel = app.Spec.Channel
 			}
-			b, err := bill(app, c.usage)
+			b, err := w.bill(app, c.usage)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,6 +69,14 @@ func TestBill(t *testing.T) {
 			}
 		})
 	}
+}
+
+func (w *world) bill(app *v1alpha1.App, u v1alpha1.UsageStatus) (*providerv1.BillResponse, error) {
+	row, err := metered.Row(app.Spec)
+	if err != nil {
+		return nil, err
+	}
+	return bill(app, row[len(row)-1], ledger.Ledger{}, u)
 }
 
 func TestBillBeforeTheMeter(t *testing.T) {
@@ -101,7 +116,7 @@ func TestBillCarriesTheRelease(t *testing.T) {
 		"of a channel from before": {of("0x" + strings.Repeat("0", 64)), ""},
 	} {
 		t.Run(what, func(t *testing.T) {
-			b, err := bill(app, v1alpha1.UsageStatus{Release: c.release})
+			b, err := w.bill(app, v1alpha1.UsageStatus{Release: c.release})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,5 +127,65 @@ func TestBillCarriesTheRelease(t *testing.T) {
 				t.Errorf("got %v", b.Release)
 			}
 		})
+	}
+}
+
+// An app with two channels: each has a bill of its own, and the second one's has what the first one left.
+func TestBillOfEachChannel(t *testing.T) {
+	w := newWorld(t)
+	first := w.accept(nil)
+	app := w.accept(func(d *draft) { w.succeed(d, first) })
+	row, err := metered.Row(app.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payers := []ledger.Payer{row[0].Payer, row[1].Payer}
+	seconds := func(n int64) usage.Totals { return usage.Rate{MilliCPU: 1000}.For(n) }
+	book := ledger.Ledger{}.Follow(payers, 1, ledger.Moment{Used: seconds(10), Sequence: 4})
+	book = book.Settle(payers[1], map[channel.ID]ledger.Closing{row[0].Channel: {Claimed: tariff.Units(9000), Most: tariff.Units(1 << 40)}})
+	line := book.Lines()[0]
+	final, err := account.Sign(line.Account, w.voucher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrears, err := account.SignArrears(*line.Arrears, w.voucher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := proto.Marshal(arrears)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &v1alpha1.Usage{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app.Name}, Status: v1alpha1.UsageStatus{
+		Totals: v1alpha1.Totals{CPUMilliSeconds: "12000"},
+		Former: []v1alpha1.FormerAccount{{
+			Channel: first.Spec.Channel, Account: final.Account, Signature: final.Signature, Arrears: encoded,
+			Voucher: &v1alpha1.Voucher{Channel: first.Spec.Channel, Total: "10000"}, Release: &v1alpha1.Voucher{Channel: first.Spec.Channel, Total: "10000"},
+		}},
+	}}
+	if err := w.cluster.Create(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	app.Status.Former = []v1alpha1.FormerFunds{{Channel: first.Spec.Channel, Deposited: "9000", Claimed: "9000", Closed: true}}
+	if err := w.cluster.Status().Update(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	id := w.app(w.publisher)
+	now, err := (server{w.g}).Bill(w.as(w.publisher), &providerv1.BillRequest{App: id[:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now.CpuMilliSeconds != "2000" || now.Owed != "3000" || now.Arrears != "1000" || len(now.TakenOver) != 1 || now.Final || !bytes.Equal(now.Channel, row[1].Channel[:]) {
+		t.Errorf("the present bill is %v", now)
+	}
+	was, err := (server{w.g}).Bill(w.as(w.publisher), &providerv1.BillRequest{App: id[:], Channel: row[0].Channel[:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if was.CpuMilliSeconds != "10000" || was.Owed != "10000" || was.Claimed != "9000" || was.Vouchered != "10000" || !was.Final || was.Release.GetTotal() != "10000" || !proto.Equal(was.Account, final) {
+		t.Errorf("the bill before is %v", was)
+	}
+	if _, err := (server{w.g}).Bill(w.as(w.publisher), &providerv1.BillRequest{App: id[:], Channel: []byte{1}}); reasonOf(err) != providerv1.Reason_REASON_CHANNEL_NOT_FOUND {
+		t.Errorf("a channel of nobody's: %v", err)
 	}
 }

@@ -40,6 +40,8 @@ type order struct {
 	// present is the App as it is; nil for a first order. Repeated says that it holds this very order.
 	present  *v1alpha1.App
 	repeated bool
+	// succeeds says that the order names another channel than the one that pays, to follow on it.
+	succeeds bool
 	quote    *orderv1.Quote
 	tariff   tariff.Tariff
 	terms    channel.Terms
@@ -139,8 +141,10 @@ func (g *Gateway) checkPresent(ctx context.Context, o *order) error {
 	if err != nil {
 		return err
 	}
-	o.present, o.repeated = app, false
+	o.present, o.repeated, o.succeeds = app, false, false
 	switch {
+	case app == nil && len(o.statement.Former) > 0:
+		return refuse(providerv1.Reason_REASON_CHANNEL_TERMS, "no channel has paid for app %s before", o.app)
 	case app == nil:
 		return nil
 	case ending(app):
@@ -151,15 +155,30 @@ func (g *Gateway) checkPresent(ctx context.Context, o *order) error {
 		return nil
 	case o.statement.Sequence <= uint64(max(app.Spec.Sequence, 0)):
 		return refuse(providerv1.Reason_REASON_STATEMENT_STALE, "statement %d comes after %d", o.statement.Sequence, app.Spec.Sequence)
-	case app.Spec.Channel != channel.ID(o.statement.Channel).String():
-		err := refuse(providerv1.Reason_REASON_CHANNEL_TERMS, "the app is paid by channel %s", app.Spec.Channel)
-		return fault.Hint(err, "update it on that channel, or stop it and deploy it as a new app")
+	}
+	return o.checkRow(app.Spec)
+}
+
+// checkRow: the channels that the order names are those that the app has had, or those and one more.
+func (o *order) checkRow(is v1alpha1.AppSpec) error {
+	var had, named []string
+	for _, f := range is.Former {
+		had = append(had, f.Channel)
+	}
+	had = append(had, is.Channel)
+	for _, id := range append(slices.Clone(o.statement.Former), o.statement.Channel) {
+		named = append(named, channel.ID(id).String())
+	}
+	o.succeeds = len(named) == len(had)+1
+	if !slices.Equal(had, named) && (!o.succeeds || !slices.Equal(had, named[:len(had)])) {
+		err := refuse(providerv1.Reason_REASON_CHANNEL_TERMS, "the app is paid by channel %s, after %d others", is.Channel, len(is.Former))
+		return fault.Hint(err, "update it on that channel, or on one that follows on it and names all before; or stop it and deploy it as a new app")
 	}
 	return nil
 }
 
-// checkQuote: this enclave made the offer, for this provider, chain and contract. To start an app it must not have expired; a running
-// app goes on by the offer that its channel was opened on.
+// checkQuote: this enclave made the offer, for this provider, chain and contract. To start an app, or to follow on the channel of one, it
+// must not have expired; a running app goes on by the offer that its channel was opened on.
 func (g *Gateway) checkQuote(_ context.Context, o *order) error {
 	q, err := quote.Verify(o.req.Quote, g.cfg.Signer)
 	if err != nil {
@@ -175,7 +194,7 @@ func (g *Gateway) checkQuote(_ context.Context, o *order) error {
 		return fault.As(err, providerv1.Reason_REASON_QUOTE_INVALID)
 	}
 	o.quote = q
-	if o.present != nil {
+	if o.present != nil && !o.succeeds {
 		return nil
 	}
 	// A channel that was opened in time must not be lost to a slow chain or a slow upload: its money would be stuck until a notice ends.
@@ -204,6 +223,9 @@ func (g *Gateway) checkTerms(_ context.Context, o *order) error {
 		return err
 	}
 	o.terms, o.channel = terms, terms.ID(g.cfg.Domain)
+	if o.succeeds && terms.Token != g.cfg.Tariff.Token {
+		return refuse(providerv1.Reason_REASON_CHANNEL_TERMS, "the channel is in another token than the one before it")
+	}
 	if o.channel != channel.ID(o.statement.Channel) {
 		return refuse(providerv1.Reason_REASON_CHANNEL_TERMS, "the statement names channel %s, the terms are of %s", channel.ID(o.statement.Channel), o.channel)
 	}
@@ -232,7 +254,7 @@ func (g *Gateway) checkCap(_ context.Context, o *order) error {
 	}
 	if least := quote.LeastCap(o.tariff, withKept(o.req.Manifest, o.present)); o.terms.Cap.Cmp(least) < 0 {
 		err := refuse(providerv1.Reason_REASON_CAP_EXCEEDED, "the manifest needs a cap of %s per second, the channel has %s", least, o.terms.Cap)
-		return fault.Hint(err, "ask for a quote for this manifest, make the app smaller, or remove volumes that are only kept: apocryph volume ls")
+		return fault.Hint(err, "deploy it, which opens a channel with a larger cap; or make the app smaller, or remove volumes that are only kept: apocryph volume ls")
 	}
 	return nil
 }
@@ -264,7 +286,7 @@ func (g *Gateway) checkChannel(ctx context.Context, o *order) error {
 	if err != nil {
 		return fault.As(err, providerv1.Reason_REASON_QUOTE_INVALID)
 	}
-	if o.present == nil && state.Remaining().Cmp(least) < 0 {
+	if (o.present == nil || o.succeeds) && state.Remaining().Cmp(least) < 0 {
 		err := refuse(providerv1.Reason_REASON_DEPOSIT_TOO_SMALL, "channel %s holds %s, the least to start is %s", o.channel, state.Remaining(), least)
 		return fault.Hint(err, "add funds with: apocryph channel deposit")
 	}
@@ -344,6 +366,9 @@ func (g *Gateway) render(o *order, label string) (*v1alpha1.App, error) {
 	s.Salt = channel.ID(o.req.AppSalt).String() // the same form: 0x and 64 digits
 	s.Manifest, s.ManifestHash = encoded, o.hash.String()
 	s.Statement, s.Sequence = slices.Clone(o.encoded), int64(o.statement.Sequence)
+	if o.succeeds {
+		s.Former = append(s.Former, v1alpha1.FormerChannel{Channel: s.Channel, Terms: s.Terms, Quote: s.Quote})
+	}
 	s.Channel, s.Terms, s.Quote = o.channel.String(), terms, signed
 	s.Host = g.fullHost(label)
 	return app, nil

@@ -62,7 +62,7 @@ func (s server) Quote(ctx context.Context, r *providerv1.QuoteRequest) (*provide
 	if err := g.checkHostFree(ctx, id, label); err != nil {
 		return nil, err
 	}
-	signed, err := g.parts.Keeper.SignQuote(ctx, &keeperv1.SignQuoteRequest{Quote: g.offer(c, id, r.Manifest, offered{hash, g.fullHost(label)})})
+	signed, err := g.parts.Keeper.SignQuote(ctx, &keeperv1.SignQuoteRequest{Quote: g.offer(c, id, withKept(r.Manifest, app), offered{hash, g.fullHost(label)})})
 	if err != nil {
 		return nil, inside("having the quote signed", err)
 	}
@@ -74,6 +74,7 @@ type offered struct {
 	host string
 }
 
+// offer is for a manifest with what is kept of earlier versions, which has to be paid, too.
 func (g *Gateway) offer(c *caller, id delegation.AppID, m *manifestv1.Manifest, o offered) *orderv1.Quote {
 	pods, volumes := manifest.Rate(m)
 	awake := pods.Add(volumes)

@@ -161,6 +161,7 @@ func statusOf(app *v1alpha1.App) *providerv1.AppStatus {
 	for _, v := range app.Status.Volumes {
 		s.Volumes = append(s.Volumes, &providerv1.VolumeStatus{Name: v.Name, SizeBytes: uint64(max(v.SizeBytes, 0)), Services: v.Services})
 	}
+	s.Former = formerOf(app)
 	for _, c := range app.Status.Conditions {
 		s.Conditions = append(s.Conditions, conditionOf(app, c))
 	}
@@ -174,6 +175,26 @@ func statusOf(app *v1alpha1.App) *providerv1.AppStatus {
 		})
 	}
 	return s
+}
+
+// formerOf are the channels before the one that the spec names. Until the invoicer follows that one, the last of them still pays.
+func formerOf(app *v1alpha1.App) []*providerv1.FormerChannel {
+	var all []*providerv1.FormerChannel
+	for i, f := range app.Spec.Former {
+		id, err := channel.ParseID(f.Channel)
+		if err != nil {
+			continue
+		}
+		c := &providerv1.FormerChannel{Channel: id[:]}
+		c.Pays = i == len(app.Spec.Former)-1 && app.Status.Funds != nil && app.Status.Funds.Channel != app.Spec.Channel
+		for _, seen := range app.Status.Former {
+			if seen.Channel == f.Channel {
+				c.Closed, c.Claimed, c.Refunded = seen.Closed, seen.Claimed, seen.Refunded
+			}
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 func conditionOf(app *v1alpha1.App, c metav1.Condition) *providerv1.Condition {

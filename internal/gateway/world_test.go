@@ -35,6 +35,7 @@ import (
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/kube"
 	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/p2p"
 	"github.com/apocryph/apocryph/internal/quote"
 	"github.com/apocryph/apocryph/internal/tariff"
@@ -256,11 +257,28 @@ type draft struct {
 	grant     func(*delegation.Delegation)
 	quoteKey  *ecdsa.PrivateKey
 	state     *channel.State
+	// channelSalt tells apart channels of one app.
+	channelSalt byte
+}
+
+// succeed makes of a draft an order on another channel, which follows on that of the app as it is.
+func (w *world) succeed(d *draft, is *v1alpha1.App) {
+	d.sequence = uint64(is.Spec.Sequence) + 1
+	d.channelSalt = 10 + byte(len(is.Spec.Former))
+	row, err := metered.Row(is.Spec)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d.statement = func(s *delegation.Statement) {
+		for _, c := range row {
+			s.Former = append(s.Former, c.Channel)
+		}
+	}
 }
 
 func (w *world) order(edit func(*draft)) *providerv1.ApplyRequest {
 	w.t.Helper()
-	d := &draft{by: w.publisher, manifest: sample(), salt: w.salt(), sequence: 1000, quoteKey: w.voucher}
+	d := &draft{by: w.publisher, manifest: sample(), salt: w.salt(), sequence: 1000, quoteKey: w.voucher, channelSalt: 9}
 	if edit != nil {
 		edit(d)
 	}
@@ -276,7 +294,7 @@ func (w *world) order(edit func(*draft)) *providerv1.ApplyRequest {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	terms := quote.Terms(signed, q, [32]byte{9})
+	terms := quote.Terms(signed, q, [32]byte{d.channelSalt})
 	if d.terms != nil {
 		d.terms(terms)
 	}

@@ -22,8 +22,9 @@ const (
 	ReasonSettling = "Settling"
 )
 
-// sight is all that decides about one app's money at one moment.
+// sight is all that decides about one app's money on one channel at one moment.
 type sight struct {
+	id  channel.ID
 	now time.Time
 	// seen is the channel, nil if it could not be read.
 	seen *Seen
@@ -44,7 +45,39 @@ type sight struct {
 	offered time.Time
 	// voucher and release are the totals of good signatures.
 	voucher, release *tariff.Amount
+	papers           struct{ voucher, release []byte }
 	lastClaim        time.Time
+	// settled is what came of a channel that paid before and was seen closed for good; nil before that.
+	settled *closing
+}
+
+// closing is what came of a channel.
+type closing struct{ deposited, claimed, refunded tariff.Amount }
+
+// closed is what came of the channel, nil while it is not closed for good.
+func (s sight) closed() *closing {
+	if s.settled == nil && s.final() == channel.Closed {
+		return &closing{s.seen.Final.Deposited, s.seen.Final.Claimed, s.seen.Final.Remaining()}
+	}
+	return s.settled
+}
+
+// reportFormer is what is told of a channel before the one that is followed: as it was told before, if it was not seen.
+func (s sight) reportFormer(told []v1alpha1.FormerFunds) *v1alpha1.FormerFunds {
+	if c := s.closed(); c != nil {
+		return &v1alpha1.FormerFunds{
+			Channel: s.id.String(), Deposited: c.deposited.String(), Claimed: c.claimed.String(), Refunded: c.refunded.String(), Closed: true,
+		}
+	}
+	if s.known() {
+		return &v1alpha1.FormerFunds{Channel: s.id.String(), Deposited: s.seen.Confirmed.Deposited.String(), Claimed: s.seen.Claimed.String()}
+	}
+	for i := range told {
+		if told[i].Channel == s.id.String() {
+			return &told[i]
+		}
+	}
+	return nil
 }
 
 // at is the chain's present: the next block is not earlier than now, and a chain may be ahead of us.
@@ -207,11 +240,23 @@ func (s sight) noticeEnd() time.Time {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// settle returns what Settled should say, nil for nothing.
-func (s sight) settle() *step {
+// settle returns what Settled should say, nil for nothing. An app is settled when all of its channels are.
+func (s sight) settle(former []sight) *step {
+	var claimed, refunded tariff.Amount
+	open := 0
+	for _, f := range append(former[:len(former):len(former)], s) {
+		c := f.closed()
+		if c == nil {
+			open++
+			continue
+		}
+		claimed, refunded = claimed.Add(c.claimed), refunded.Add(c.refunded)
+	}
 	switch {
+	case open == 0:
+		return &step{metav1.ConditionTrue, ReasonSettled, fmt.Sprintf("%s claimed, %s refunded", claimed, refunded)}
 	case s.final() == channel.Closed:
-		return &step{metav1.ConditionTrue, ReasonSettled, fmt.Sprintf("%s claimed, %s refunded", s.seen.Final.Claimed, s.seen.Final.Remaining())}
+		return &step{metav1.ConditionFalse, ReasonSettling, fmt.Sprintf("%d channels that paid before are not closed yet", open)}
 	case s.ending || s.release != nil:
 		return &step{metav1.ConditionFalse, ReasonSettling, "the channel is not closed yet"}
 	}
@@ -224,6 +269,7 @@ func (c Config) report(s sight, next *step) *v1alpha1.Funds {
 		return s.funds
 	}
 	f := &v1alpha1.Funds{
+		Channel:   s.id.String(),
 		Deposited: s.seen.Confirmed.Deposited.String(),
 		Claimed:   s.seen.Claimed.String(),
 		Closed:    s.final() == channel.Closed,

@@ -10,28 +10,28 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
-	"github.com/apocryph/apocryph/internal/channel"
-	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/tariff"
 	"github.com/apocryph/apocryph/internal/usage"
 )
 
-// Earning is what one app that is there has brought, and still should. Amounts are base units of Token.
+// Earning is what one app that is there has brought on one of its channels, and still should. Amounts are base units of Token.
 type Earning struct {
-	App   string `json:"app"`
-	Name  string `json:"name"`
-	Token string `json:"token"`
+	App     string `json:"app"`
+	Name    string `json:"name"`
+	Channel string `json:"channel"`
+	// Former says that another channel pays now.
+	Former bool   `json:"former,omitempty"`
+	Token  string `json:"token"`
 	// Funded is the reason of the condition Funded, Ended why the app ended.
 	Funded string `json:"funded"`
 	Ended  string `json:"ended,omitempty"`
-	// Owed is usage × tariff; Claimed is paid; Due is owed, not paid, and covered by the deposit; Uncovered is owed and not covered.
+	// Owed is usage × tariff, without what is owed on another channel instead; Claimed is paid; Due is owed, not paid, and covered by the deposit; Uncovered is owed and not covered.
 	Owed      tariff.Amount `json:"owed"`
 	Vouchered tariff.Amount `json:"vouchered"`
 	Claimed   tariff.Amount `json:"claimed"`
@@ -44,7 +44,7 @@ type Earning struct {
 	SeenAt time.Time `json:"seen_at"`
 }
 
-// Earnings returns one for each app that is there, by app, from what the services wrote down. An app whose order can't be read is left out
+// Earnings returns one for each channel of each app that is there, by app and oldest first, from what the services wrote down. An app whose order can't be read is left out
 // and joined to the error.
 func Earnings(ctx context.Context, cluster client.Reader, namespace string) ([]Earning, error) {
 	var apps v1alpha1.AppList
@@ -60,62 +60,85 @@ func Earnings(ctx context.Context, cluster client.Reader, namespace string) ([]E
 		if apierrors.IsNotFound(err) {
 			err = nil // nothing was used yet
 		}
-		var e Earning
+		var of []Earning
 		if err == nil {
-			e, err = earning(app, u.Status)
+			of, err = earnings(app, u.Status)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("app %s: %w", app.Name, err))
 			continue
 		}
-		all = append(all, e)
+		all = append(all, of...)
 	}
-	slices.SortFunc(all, func(a, b Earning) int { return cmp.Compare(a.App, b.App) })
+	slices.SortStableFunc(all, func(a, b Earning) int { return cmp.Compare(a.App, b.App) })
 	return all, errors.Join(errs...)
 }
 
-func earning(app *v1alpha1.App, u v1alpha1.UsageStatus) (Earning, error) {
-	e := Earning{App: app.Name, Name: app.Spec.Name, Ended: string(app.Status.EndReason)}
-	var wire orderv1.Terms
-	var signed orderv1.SignedQuote
-	var q orderv1.Quote
-	for _, f := range []struct {
-		from []byte
-		to   proto.Message
-	}{{app.Spec.Terms, &wire}, {app.Spec.Quote, &signed}} {
-		if err := proto.Unmarshal(f.from, f.to); err != nil {
-			return e, fmt.Errorf("%w: %w", errOrder, err)
-		}
-	}
-	terms, err := channel.FromProto(&wire)
+// earnings are those of an app's channels that have paid or are to pay. One that is to follow and does not pay yet has brought nothing.
+func earnings(app *v1alpha1.App, u v1alpha1.UsageStatus) ([]Earning, error) {
+	row, err := metered.Row(app.Spec)
 	if err != nil {
-		return e, err
+		return nil, err
 	}
-	e.Token = terms.Token.Hex()
-	if err := proto.Unmarshal(signed.Quote, &q); err != nil {
-		return e, fmt.Errorf("%w: %w", errOrder, err)
-	}
-	prices, err := tariff.FromProto(q.Tariff)
+	book, err := metered.Book(row, u)
 	if err != nil {
-		return e, err
+		return nil, err
 	}
 	used, err := metered.Accrued(u)
 	if err != nil {
-		return e, err
+		return nil, err
 	}
-	e.Owed = prices.Cost(used)
+	all := make([]Earning, 0, len(row))
+	for i, line := range book.Lines() {
+		e := earning(app, row[i])
+		e.Former, e.Owed = true, line.Account.Total
+		if line.Arrears != nil {
+			if e.Owed, err = e.Owed.Sub(line.Arrears.Amount); err != nil {
+				return nil, err
+			}
+		}
+		if v := written(u.Former[i].Voucher, e.Channel); v != nil {
+			e.Vouchered = v.Total
+		}
+		if e, err = e.with(formerFunds(app.Status.Former, e.Channel)); err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	e := earning(app, row[book.Len()])
+	e.Owed = book.Now(row[book.Len()].Payer, used, time.Time{}).Total
 	var running usage.Rate
 	for _, i := range u.Open {
 		running = running.Add(metered.RateOf(i))
 	}
-	e.Hourly = prices.Cost(running.For(secondsPerHour))
+	e.Hourly = row[book.Len()].Prices.Cost(running.For(secondsPerHour))
+	if v := written(u.Voucher, e.Channel); v != nil {
+		e.Vouchered = v.Total
+	}
+	funds := app.Status.Funds
+	if funds != nil && funds.Channel != "" && funds.Channel != e.Channel {
+		funds = formerFunds(app.Status.Former, e.Channel)
+	}
+	e, err = e.with(funds)
+	return append(all, e), err
+}
+
+func earning(app *v1alpha1.App, on metered.Channel) Earning {
+	e := Earning{App: app.Name, Name: app.Spec.Name, Channel: on.Channel.String(), Ended: string(app.Status.EndReason), Token: on.Terms.Token.Hex()}
 	if c := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionFunded); c != nil {
 		e.Funded = c.Reason
 	}
-	if v := written(u.Voucher, app.Spec.Channel); v != nil {
-		e.Vouchered = v.Total
+	return e
+}
+
+// formerFunds is what was told of a channel before, nil if nothing was.
+func formerFunds(told []v1alpha1.FormerFunds, channel string) *v1alpha1.Funds {
+	for _, f := range told {
+		if f.Channel == channel {
+			return &v1alpha1.Funds{Deposited: f.Deposited, Claimed: f.Claimed, Refunded: f.Refunded, Closed: f.Closed}
+		}
 	}
-	return e.with(app.Status.Funds)
+	return nil
 }
 
 // with adds what the chain said.
@@ -127,7 +150,9 @@ func (e Earning) with(f *v1alpha1.Funds) (Earning, error) {
 	var err1, err2 error
 	e.Deposited, err1 = tariff.ParseAmount(f.Deposited)
 	e.Claimed, err2 = tariff.ParseAmount(f.Claimed)
-	e.SeenAt = f.SeenAt.UTC()
+	if !f.SeenAt.IsZero() {
+		e.SeenAt = f.SeenAt.UTC()
+	}
 	covered := e.Owed.Min(e.Deposited)
 	if due, err := covered.Sub(e.Claimed); err == nil && !f.Closed {
 		e.Due = due

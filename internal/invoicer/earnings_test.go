@@ -36,7 +36,7 @@ func TestEarnings(t *testing.T) {
 	w.reconcile()
 	got := all()[0]
 	want := Earning{
-		App: "app", Token: w.terms.Token.Hex(), Funded: "Funded", Owed: tariff.Units(100), Vouchered: tariff.Units(95), Claimed: tariff.Units(95),
+		App: "app", Channel: w.terms.ID(w.domain).String(), Token: w.terms.Token.Hex(), Funded: "Funded", Owed: tariff.Units(100), Vouchered: tariff.Units(95), Claimed: tariff.Units(95),
 		Due: tariff.Units(5), Deposited: tariff.Units(10_000), Hourly: tariff.Units(3600), SeenAt: w.now.UTC(),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -47,7 +47,7 @@ type Signed struct {
 	Signature []byte        `json:"signature"`
 }
 
-// Papers returns what the keeper signed for the apps that are there, by app. What is not signed by the channel's own signer is left out.
+// Papers returns what the keeper signed for the apps that are there, by app, on each channel that is not closed for good. What is not signed by the channel's own signer is left out.
 func Papers(ctx context.Context, cluster client.Reader, namespace string, d eip712.Domain) ([]Paper, error) {
 	var apps v1alpha1.AppList
 	if err := cluster.List(ctx, &apps, client.InNamespace(namespace)); err != nil {
@@ -63,15 +63,41 @@ func Papers(ctx context.Context, cluster client.Reader, namespace string, d eip7
 		case err != nil:
 			return nil, fmt.Errorf("reading the usage of %s: %w", app.Name, err)
 		}
-		p := Paper{App: app.Name, Name: app.Spec.Name, ChainID: d.ChainID, Contract: d.Contract.Hex(), Channel: app.Spec.Channel, Terms: app.Spec.Terms}
-		p.Voucher, p.Release = written(u.Status.Voucher, app.Spec.Channel), written(u.Status.Release, app.Spec.Channel)
-		p = p.good(d)
-		if p.Voucher != nil || p.Release != nil {
-			papers = append(papers, p)
+		for n, f := range u.Status.Former {
+			if n < len(app.Spec.Former) && settledBefore(app.Status.Former, idOf(f.Channel)) == nil {
+				papers = append(papers, paper(app, app.Spec.Former[n], papersOf{f.Voucher, f.Release}, d)...)
+			}
 		}
+		is := v1alpha1.FormerChannel{Channel: app.Spec.Channel, Terms: app.Spec.Terms}
+		if n := len(u.Status.Former); n < len(app.Spec.Former) {
+			is = app.Spec.Former[n] // its successor is not followed yet
+		}
+		papers = append(papers, paper(app, is, papersOf{u.Status.Voucher, u.Status.Release}, d)...)
 	}
-	slices.SortFunc(papers, func(a, b Paper) int { return cmp.Compare(a.App, b.App) })
+	slices.SortStableFunc(papers, func(a, b Paper) int { return cmp.Compare(a.App, b.App) })
 	return papers, nil
+}
+
+// papersOf are a voucher and a release as they lie in an object.
+type papersOf struct{ voucher, release *v1alpha1.Voucher }
+
+// paper is that of one channel, none if there is nothing signed on it.
+func paper(app *v1alpha1.App, on v1alpha1.FormerChannel, is papersOf, d eip712.Domain) []Paper {
+	p := Paper{App: app.Name, Name: app.Spec.Name, ChainID: d.ChainID, Contract: d.Contract.Hex(), Channel: on.Channel, Terms: on.Terms}
+	p.Voucher, p.Release = written(is.voucher, on.Channel), written(is.release, on.Channel)
+	if p = p.good(d); p.Voucher == nil && p.Release == nil {
+		return nil
+	}
+	return []Paper{p}
+}
+
+// idOf is the zero id, which no channel has, for a text that is none.
+func idOf(text string) channel.ID {
+	id, err := channel.ParseID(text)
+	if err != nil {
+		return channel.ID{}
+	}
+	return id
 }
 
 // written is a voucher as it lies in an object, nil for one of another channel.

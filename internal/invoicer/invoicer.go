@@ -7,6 +7,10 @@
 // there is one, and writes the conditions Funded and Settled and the field funds, which are its alone. What waits to be sent is kept in
 // memory only: totals are cumulative, so a claim that a restart lost, or sent twice, pays the same.
 //
+// An app may have several channels, one after another. The funds are those of the one that pays; one that is to follow on it is looked at, too, and
+// once it is seen open and confirmed the funds are its: that is what the keeper waits for before it ends the bill of the one before. Each
+// channel before is claimed on and released as any other, while the app goes on, and its end is told for good.
+//
 // Not seeing is not knowing. A chain that can't be read changes nothing at first, then makes Funded unknown, and how long apps go on
 // like that is the controller's decision; a channel that was seen and is missing now counts as not seen. Only what was read
 // on chain suspends an app (too little left, notice about to end) or settles it (closed), and closed is for ever. So it is believed only
@@ -20,8 +24,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -158,7 +164,7 @@ type Invoicer struct {
 	till  *till
 
 	mu sync.Mutex
-	// claimed is when each app's channel was last claimed on; forgotten at a restart, which at worst costs one early claim.
+	// claimed is when each channel, by key, was last claimed on; forgotten at a restart, which at worst costs one early claim.
 	claimed map[string]time.Time
 }
 
@@ -202,22 +208,26 @@ func (i *Invoicer) Run(ctx context.Context, rc *rest.Config) error {
 	return mgr.Start(ctx)
 }
 
-func (i *Invoicer) lastClaim(app string) time.Time {
+// key names a channel of an app among what is remembered.
+func key(app string, id channel.ID) string { return app + "/" + id.String() }
+
+func (i *Invoicer) lastClaim(key string) time.Time {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.claimed[app]
+	return i.claimed[key]
 }
 
-func (i *Invoicer) noteClaim(app string, at time.Time) {
+func (i *Invoicer) noteClaim(key string, at time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.claimed[app] = at
+	i.claimed[key] = at
 }
 
+// forget drops all channels of an app.
 func (i *Invoicer) forget(app string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	delete(i.claimed, app)
-	i.till.forget(app)
+	maps.DeleteFunc(i.claimed, func(key string, _ time.Time) bool { return strings.HasPrefix(key, app+"/") })
+	i.till.forgetAll(app)
 	i.count.books.forget(app)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -68,7 +69,11 @@ type books struct {
 type book struct {
 	token, funded string
 	amounts       map[string]float64
+	channels      map[channel.ID]seenMoney
 }
+
+// seenMoney is what was last seen of a channel.
+type seenMoney struct{ deposited, claimed float64 }
 
 func newBooks() *books {
 	return &books{
@@ -82,20 +87,32 @@ func newBooks() *books {
 	}
 }
 
-// note keeps what an app's money is now. What was not seen on chain stays as it was.
-func (b *books) note(app string, s sight) {
+// note keeps what an app's money is now, on all of its channels. What was not seen on chain stays as it was.
+func (b *books) note(app string, c channels, follow int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	next := book{token: s.terms.Token.Hex(), amounts: map[string]float64{"owed": approximate(s.owed), "vouchered": approximate(value(s.voucher))}}
+	old, s := b.apps[app], c.sights[follow]
+	next := book{token: s.terms.Token.Hex(), amounts: map[string]float64{}, channels: map[channel.ID]seenMoney{}}
 	if s.funded != nil {
 		next.funded = s.funded.Reason
 	}
-	old := b.apps[app]
-	for _, kind := range []string{"deposited", "claimed"} {
-		next.amounts[kind] = old.amounts[kind]
-	}
-	if s.seen != nil {
-		next.amounts["deposited"], next.amounts["claimed"] = approximate(s.seen.Confirmed.Deposited), approximate(s.seen.Claimed)
+	for i, s := range c.sights {
+		owed := s.owed
+		if lines := c.book.Lines(); i < len(lines) && lines[i].Arrears != nil {
+			owed, _ = owed.Sub(lines[i].Arrears.Amount) // they are owed on another of them
+		}
+		next.amounts["owed"] += approximate(owed)
+		next.amounts["vouchered"] += approximate(value(s.voucher))
+		seen := old.channels[s.id]
+		if s.seen != nil {
+			seen = seenMoney{approximate(s.seen.Confirmed.Deposited), approximate(s.seen.Claimed)}
+		}
+		if end := s.closed(); end != nil && i < c.place {
+			seen = seenMoney{approximate(end.claimed), approximate(end.claimed)} // the rest is not there any more
+		}
+		next.channels[s.id] = seen
+		next.amounts["deposited"] += seen.deposited
+		next.amounts["claimed"] += seen.claimed
 	}
 	b.apps[app] = next
 }

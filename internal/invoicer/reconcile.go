@@ -7,9 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,11 +19,10 @@ import (
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/channel"
-	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	"github.com/apocryph/apocryph/internal/kube"
+	"github.com/apocryph/apocryph/internal/ledger"
 	"github.com/apocryph/apocryph/internal/manifest"
 	"github.com/apocryph/apocryph/internal/metered"
-	"github.com/apocryph/apocryph/internal/quote"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -43,7 +42,10 @@ type reconciler struct {
 func released(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*v1alpha1.Usage)
 	after, ok2 := e.ObjectNew.(*v1alpha1.Usage)
-	return ok1 && ok2 && after.Status.Release != nil &&
+	if !ok1 || !ok2 || len(after.Status.Former) > len(before.Status.Former) {
+		return ok1 && ok2
+	}
+	return after.Status.Release != nil &&
 		(before.Status.Release == nil || !bytes.Equal(before.Status.Release.Signature, after.Status.Release.Signature))
 }
 
@@ -63,50 +65,91 @@ func (r *reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err := r.client.Get(ctx, req.NamespacedName, u); client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, err
 	}
-	id, s, err := r.read(&app, u)
+	b, err := r.read(&app, u)
 	if err != nil {
 		return reconcile.Result{}, reconcile.TerminalError(fmt.Errorf("app %s: %w", app.Name, err))
 	}
-	s.seen = r.look(ctx, id, r.cfg.nearlyOver(s))
-	act := r.cfg.collect(s)
-	if r.send(ctx, app.Name, s, u, act) {
-		s.seen = r.look(ctx, id, r.cfg.nearlyOver(s))
-		act.again = r.cfg.collect(s).again
+	again := time.Duration(0)
+	for i := range b.sights {
+		next := r.attend(ctx, &app, &b.sights[i], i < b.place)
+		if next > 0 && (again == 0 || next < again) {
+			again = next
+		}
 	}
-	s.now = r.now()
-	r.count.books.note(app.Name, s)
-	if err := r.write(ctx, &app, s); err != nil {
+	follow := b.follow(app.Status.Funds)
+	s := b.sights[follow]
+	s.owed = s.owed.Add(b.uncovered(follow))
+	r.count.books.note(app.Name, b, follow)
+	if err := r.write(ctx, &app, s, b.sights[:follow]); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: act.again}, nil
+	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// attend looks at one channel, and sends what is worth it. It returns when to look again at the latest, 0 for never.
+func (r *reconciler) attend(ctx context.Context, app *v1alpha1.App, s *sight, former bool) time.Duration {
+	if former && s.settled != nil {
+		return 0 // closed for good
+	}
+	s.seen = r.look(ctx, s.id, r.cfg.nearlyOver(*s))
+	act := r.cfg.collect(*s)
+	if r.send(ctx, app.Name, *s, act) {
+		s.seen = r.look(ctx, s.id, r.cfg.nearlyOver(*s))
+		act.again = r.cfg.collect(*s).again
+	}
+	s.now = r.now()
+	return act.again
+}
+
+// channels are an app's: how each stands, oldest first, and the place of the one that pays.
+type channels struct {
+	sights []sight
+	place  int
+	book   ledger.Ledger
+}
+
+// follow is the place of the channel that the funds are about: the one that is to pay, once it was seen there open and confirmed, and before
+// that the one that pays.
+func (c channels) follow(funds *v1alpha1.Funds) int {
+	last := len(c.sights) - 1
+	s := c.sights[last]
+	if s.known() && s.status() == channel.Open || funds != nil && funds.Channel == s.id.String() {
+		return last
+	}
+	return c.place
+}
+
+// uncovered is what channels before one at a place owe and can't pay, as far as it is seen and not on another's account yet.
+func (c channels) uncovered(place int) tariff.Amount {
+	var sum tariff.Amount
+	for i, s := range c.sights[:place] {
+		if lines := c.book.Lines(); i < len(lines) && lines[i].Arrears != nil {
+			continue
+		}
+		var pays tariff.Amount
+		switch {
+		case s.settled != nil:
+			pays = s.settled.claimed
+		case s.known():
+			pays = s.seen.Confirmed.Deposited
+		default:
+			continue
+		}
+		if left, err := s.owed.Sub(pays); err == nil {
+			sum = sum.Add(left)
+		}
+	}
+	return sum
 }
 
 // read takes from the objects what decides. Nothing of it is trusted with money: the contract checks every signature again.
-func (r *reconciler) read(app *v1alpha1.App, u *v1alpha1.Usage) (channel.ID, sight, error) {
-	bad := func(err error) (channel.ID, sight, error) {
-		return channel.ID{}, sight{}, fmt.Errorf("%w: %w", errOrder, err)
-	}
-	var p orderv1.Terms
-	if err := proto.Unmarshal(app.Spec.Terms, &p); err != nil {
-		return bad(err)
-	}
-	terms, err := channel.FromProto(&p)
+func (r *reconciler) read(app *v1alpha1.App, u *v1alpha1.Usage) (channels, error) {
+	bad := func(err error) (channels, error) { return channels{}, fmt.Errorf("%w: %w", errOrder, err) }
+	row, err := metered.Row(app.Spec)
 	if err != nil {
 		return bad(err)
 	}
-	id := terms.ID(r.cfg.Domain)
-	if id.String() != app.Spec.Channel {
-		return bad(fmt.Errorf("the terms are of channel %s", id))
-	}
-	var signed orderv1.SignedQuote
-	if err := proto.Unmarshal(app.Spec.Quote, &signed); err != nil {
-		return bad(err)
-	}
-	q, err := quote.Verify(&signed, terms.Signer)
-	if err != nil {
-		return bad(err)
-	}
-	prices, err := tariff.FromProto(q.Tariff)
+	book, err := metered.Book(row, u.Status)
 	if err != nil {
 		return bad(err)
 	}
@@ -120,16 +163,62 @@ func (r *reconciler) read(app *v1alpha1.App, u *v1alpha1.Usage) (channel.ID, sig
 	}
 	pods, volumes := manifest.Rate(m)
 	running, stored := rates(u.Status.Open, metered.RateOf)
-	return id, sight{
-		now: r.now(), funds: app.Status.Funds, funded: meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionFunded),
-		ending: len(app.Spec.Stop) > 0 || !app.DeletionTimestamp.IsZero() || app.Status.EndReason != "",
-		terms:  terms, prices: prices, awake: pods.Add(volumes), asleep: volumes, running: running, stored: stored, owed: prices.Cost(used),
-		offered: time.Unix(int64(min(q.ExpiresAt, 1<<40)), 0).Add(-quote.MaxLife),
-		voucher: r.good(u.Status.Voucher, terms, func(t tariff.Amount) channel.Digester { return channel.Voucher{Channel: id, Total: t} }),
-		release: r.good(u.Status.Release, terms, func(t tariff.Amount) channel.Digester { return channel.Release{Channel: id, Total: t} }),
-		// Of the chain's time or ours, whichever: it only spaces claims.
-		lastClaim: r.lastClaim(app.Name),
-	}, nil
+	c := channels{place: book.Len(), book: book}
+	lines := book.Lines()
+	for i, on := range row {
+		if id := on.Terms.ID(r.cfg.Domain); id != on.Channel {
+			return bad(fmt.Errorf("the terms are of channel %s", id))
+		}
+		s := sight{
+			id: on.Channel, now: r.now(), funds: fundsOf(app, on.Channel), funded: meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionFunded),
+			ending: len(app.Spec.Stop) > 0 || !app.DeletionTimestamp.IsZero() || app.Status.EndReason != "",
+			terms:  on.Terms, prices: on.Prices, awake: pods.Add(volumes), asleep: volumes, running: running, stored: stored, offered: on.Offered,
+			// Of the chain's time or ours, whichever: it only spaces claims.
+			lastClaim: r.lastClaim(key(app.Name, on.Channel)),
+		}
+		voucher, release := u.Status.Voucher, u.Status.Release
+		switch {
+		case i < book.Len():
+			s.owed, voucher, release = lines[i].Account.Total, u.Status.Former[i].Voucher, u.Status.Former[i].Release
+			s.settled = settledBefore(app.Status.Former, on.Channel)
+		case i == book.Len():
+			s.owed = book.Now(on.Payer, used, time.Time{}).Total
+		}
+		s.voucher = r.good(voucher, on.Terms, func(t tariff.Amount) channel.Digester { return channel.Voucher{Channel: on.Channel, Total: t} })
+		s.release = r.good(release, on.Terms, func(t tariff.Amount) channel.Digester { return channel.Release{Channel: on.Channel, Total: t} })
+		if s.voucher != nil {
+			s.papers.voucher = voucher.Signature
+		}
+		if s.release != nil {
+			s.papers.release = release.Signature
+		}
+		c.sights = append(c.sights, s)
+	}
+	return c, nil
+}
+
+// fundsOf is what was written last, for a channel: when its notice ends is not another's.
+func fundsOf(app *v1alpha1.App, id channel.ID) *v1alpha1.Funds {
+	f := app.Status.Funds
+	if f == nil || f.Channel == "" || f.Channel == id.String() {
+		return f
+	}
+	other := *f
+	other.NoticeEnd = nil
+	return &other
+}
+
+// settledBefore is what came of a channel that was seen closed for good, nil before.
+func settledBefore(seen []v1alpha1.FormerFunds, id channel.ID) *closing {
+	for _, f := range seen {
+		deposited, err1 := tariff.ParseAmount(f.Deposited)
+		claimed, err2 := tariff.ParseAmount(f.Claimed)
+		refunded, err3 := tariff.ParseAmount(f.Refunded)
+		if f.Channel == id.String() && f.Closed && errors.Join(err1, err2, err3) == nil {
+			return &closing{deposited, claimed, refunded}
+		}
+	}
+	return nil
 }
 
 // good returns the total of a voucher or release that the contract would accept, nil for another one.
@@ -163,28 +252,33 @@ func (r *reconciler) look(ctx context.Context, id channel.ID, final bool) *Seen 
 
 // send does what was decided, or puts it into the till, and reports whether the channel may have changed. A failure is tried again at the
 // next look: what was sent and whose fate is not known pays nothing the second time.
-func (r *reconciler) send(ctx context.Context, app string, s sight, u *v1alpha1.Usage, a action) bool {
+func (r *reconciler) send(ctx context.Context, app string, s sight, a action) bool {
 	if !a.release {
 		if a.claim || a.join {
-			r.till.put(app, Claim{s.terms, *s.voucher, u.Status.Voucher.Signature}, a.claim)
+			r.till.put(key(app, s.id), Claim{s.terms, *s.voucher, s.papers.voucher}, a.claim)
 		}
 		return false
 	}
-	r.till.forget(app) // the release is worth at least as much
-	spent, err := r.chain.Release(ctx, Claim{s.terms, *s.release, u.Status.Release.Signature})
+	r.till.forget(key(app, s.id)) // the release is worth at least as much
+	spent, err := r.chain.Release(ctx, Claim{s.terms, *s.release, s.papers.release})
 	r.booked("release", spent, []Claim{{Terms: s.terms}}, err)
 	if err != nil {
-		r.log.Warn("release failed", "app", app, "total", *s.release, "error", err)
+		r.log.Warn("release failed", "app", app, "channel", s.id, "total", *s.release, "error", err)
 		return true
 	}
-	r.log.Info("release took effect", "app", app, "total", *s.release, "gas", spent.Gas)
+	r.log.Info("release took effect", "app", app, "channel", s.id, "total", *s.release, "gas", spent.Gas)
 	return true
 }
 
 // write applies the invoicer's part of the status, all of it, unless it says the same already.
-func (r *reconciler) write(ctx context.Context, app *v1alpha1.App, s sight) error {
+func (r *reconciler) write(ctx context.Context, app *v1alpha1.App, s sight, former []sight) error {
 	funded := r.cfg.fund(s)
 	status := v1alpha1.AppStatus{Funds: r.cfg.report(s, funded)}
+	for _, f := range former {
+		if seen := f.reportFormer(app.Status.Former); seen != nil {
+			status.Former = append(status.Former, *seen)
+		}
+	}
 	for _, c := range []struct {
 		name string
 		step *step
@@ -192,7 +286,7 @@ func (r *reconciler) write(ctx context.Context, app *v1alpha1.App, s sight) erro
 		keep bool
 	}{
 		{v1alpha1.ConditionFunded, funded, true},
-		{v1alpha1.ConditionSettled, s.settle(), false},
+		{v1alpha1.ConditionSettled, s.settle(former), false},
 	} {
 		if next := condition(app, c.name, c.step, c.keep, r.now()); next != nil {
 			status.Conditions = append(status.Conditions, *next)
@@ -231,6 +325,9 @@ func same(app *v1alpha1.App, s v1alpha1.AppStatus) bool {
 		if (old == nil) != (now == nil) || (old != nil && *old != *now) {
 			return false
 		}
+	}
+	if !slices.Equal(app.Status.Former, s.Former) {
+		return false
 	}
 	old := app.Status.Funds
 	if old == nil || s.Funds == nil {

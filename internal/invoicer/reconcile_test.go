@@ -237,7 +237,7 @@ func TestALife(t *testing.T) {
 	w := newWorld(t)
 	w.reconcile()
 	w.wantCondition(v1alpha1.ConditionFunded, metav1.ConditionTrue, v1alpha1.ReasonFunded)
-	want := &v1alpha1.Funds{Deposited: "10000", Claimed: "0", Reserve: "60", Block: 5, SeenAt: metav1.NewTime(w.now)}
+	want := &v1alpha1.Funds{Channel: w.terms.ID(w.domain).String(), Deposited: "10000", Claimed: "0", Reserve: "60", Block: 5, SeenAt: metav1.NewTime(w.now)}
 	if diff := cmp.Diff(want, w.status().Funds); diff != "" {
 		t.Errorf("funds (-want +got):\n%s", diff)
 	}
@@ -282,7 +282,7 @@ func TestALife(t *testing.T) {
 	}
 	w.wantCondition(v1alpha1.ConditionFunded, metav1.ConditionFalse, v1alpha1.ReasonClosed)
 	w.wantCondition(v1alpha1.ConditionSettled, metav1.ConditionTrue, ReasonSettled)
-	want = &v1alpha1.Funds{Deposited: "10000", Claimed: "200", Refunded: "9800", Closed: true, Block: 5, SeenAt: metav1.NewTime(w.now)}
+	want = &v1alpha1.Funds{Channel: w.terms.ID(w.domain).String(), Deposited: "10000", Claimed: "200", Refunded: "9800", Closed: true, Block: 5, SeenAt: metav1.NewTime(w.now)}
 	if diff := cmp.Diff(want, w.status().Funds); diff != "" {
 		t.Errorf("funds (-want +got):\n%s", diff)
 	}

@@ -6,13 +6,14 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/apocryph/apocryph/internal/span"
 )
 
-// till holds claims until they are sent together. It has at most one for each app, the newest, and none for an app whose claim is on its
-// way. It is safe for concurrent use.
+// till holds claims until they are sent together. It has at most one for each channel, by its key, the newest, and none for a channel whose claim
+// is on its way. It is safe for concurrent use.
 type till struct {
 	mu      sync.Mutex
 	due     map[string]Claim
@@ -25,54 +26,63 @@ func newTill() *till {
 }
 
 // put adds a claim. One that is not due goes along when another is.
-func (t *till) put(app string, c Claim, due bool) {
+func (t *till) put(key string, c Claim, due bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.sending[app] {
+	if t.sending[key] {
 		return
 	}
-	delete(t.due, app)
-	delete(t.joining, app)
+	delete(t.due, key)
+	delete(t.joining, key)
 	if due {
-		t.due[app] = c
+		t.due[key] = c
 	} else {
-		t.joining[app] = c
+		t.joining[key] = c
 	}
 }
 
 // forget drops what was not sent yet.
-func (t *till) forget(app string) {
+func (t *till) forget(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.due, app)
-	delete(t.joining, app)
+	delete(t.due, key)
+	delete(t.joining, key)
+}
+
+// forgetAll drops what was not sent yet of an app's channels.
+func (t *till) forgetAll(app string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, from := range []map[string]Claim{t.due, t.joining} {
+		maps.DeleteFunc(from, func(key string, _ Claim) bool { return strings.HasPrefix(key, app+"/") })
+	}
 }
 
 // take returns what to send together, those that are due first; nothing while none is. They are on their way until sent is called.
-func (t *till) take(most int) (apps []string, claims []Claim) {
+func (t *till) take(most int) (keys []string, claims []Claim) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.due) == 0 {
 		return nil, nil
 	}
 	for _, from := range []map[string]Claim{t.due, t.joining} {
-		for _, app := range slices.Sorted(maps.Keys(from)) {
-			if len(apps) == most {
-				return apps, claims
+		for _, key := range slices.Sorted(maps.Keys(from)) {
+			if len(keys) == most {
+				return keys, claims
 			}
-			apps, claims = append(apps, app), append(claims, from[app])
-			delete(from, app)
-			t.sending[app] = true
+			keys, claims = append(keys, key), append(claims, from[key])
+			delete(from, key)
+			t.sending[key] = true
 		}
 	}
-	return apps, claims
+	return keys, claims
 }
 
-func (t *till) sent(apps []string) {
+func (t *till) sent(keys []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, app := range apps {
-		delete(t.sending, app)
+	for _, key := range keys {
+		delete(t.sending, key)
 	}
 }
 
@@ -89,8 +99,8 @@ func (i *Invoicer) collectBatches(ctx context.Context) error {
 // one that fails says nothing about the others.
 func (i *Invoicer) flush(ctx context.Context) {
 	for ctx.Err() == nil {
-		apps, claims := i.till.take(i.cfg.BatchMost)
-		if len(apps) == 0 {
+		keys, claims := i.till.take(i.cfg.BatchMost)
+		if len(keys) == 0 {
 			return
 		}
 		spent, err := i.chain.Claim(ctx, claims)
@@ -100,12 +110,12 @@ func (i *Invoicer) flush(ctx context.Context) {
 		} else {
 			i.log.Info("claims took effect", "claims", len(claims), "gas", spent.Gas)
 		}
-		for n, app := range apps {
+		for n, key := range keys {
 			if _, sent := spent.Paid[claims[n].Terms.ID(i.cfg.Domain)]; sent || err == nil {
-				i.noteClaim(app, i.now())
+				i.noteClaim(key, i.now())
 			}
 		}
-		i.till.sent(apps)
+		i.till.sent(keys)
 	}
 }
 

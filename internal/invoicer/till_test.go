@@ -80,7 +80,7 @@ func newTeller(t *testing.T) (*Invoicer, *counter) {
 
 func (i *Invoicer) put(n int, total uint64, due bool) {
 	app, c := claimOf(n, total)
-	i.till.put(app, c, due)
+	i.till.put(app+"/0x1", c, due)
 }
 
 func TestClaimsGoTogether(t *testing.T) {
@@ -125,14 +125,14 @@ func TestAClaimUnderWayIsNotSentTwice(t *testing.T) {
 	if diff := cmp.Diff([][]string{{"10"}}, chain.batches); diff != "" {
 		t.Errorf("batches (-want +got):\n%s", diff)
 	}
-	if i.lastClaim("app1").IsZero() {
+	if i.lastClaim("app1/0x1").IsZero() {
 		t.Error("it does not count as claimed")
 	}
 
 	chain.err = errors.New("nobody knows")
 	i.put(2, 20, true)
 	i.flush(t.Context())
-	if !i.lastClaim("app2").IsZero() {
+	if !i.lastClaim("app2/0x1").IsZero() {
 		t.Error("it counts as claimed, and nobody knows")
 	}
 	chain.err = nil
@@ -150,10 +150,10 @@ func TestWhatABatchTookBeforeItFailedCounts(t *testing.T) {
 	i.put(1, 10, true)
 	i.put(2, 20, true)
 	i.flush(t.Context())
-	if i.lastClaim("app1").IsZero() {
+	if i.lastClaim("app1/0x1").IsZero() {
 		t.Error("the one that took effect does not count as claimed")
 	}
-	if !i.lastClaim("app2").IsZero() {
+	if !i.lastClaim("app2/0x1").IsZero() {
 		t.Error("the one that failed counts as claimed")
 	}
 }
@@ -166,10 +166,11 @@ func TestWhatWasCollectedAndWhatItCost(t *testing.T) {
 	_, s := baseline()
 	s.terms.Token, s.owed = common.Address{4}, tariff.Units(77)
 	s.deepen()
-	i.count.books.note("app1", s)
-	s.seen = nil // what was seen stays
-	i.count.books.note("app1", s)
-	i.count.books.note("app2", s)
+	now := channels{sights: []sight{s}}
+	i.count.books.note("app1", now, 0)
+	now.sights[0].seen = nil // what was seen stays
+	i.count.books.note("app1", now, 0)
+	i.count.books.note("app2", now, 0)
 	i.forget("app2")
 	r := httptest.NewRecorder()
 	i.Metrics().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/metrics", nil))

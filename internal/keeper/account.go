@@ -7,23 +7,17 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/account"
 	"github.com/apocryph/apocryph/internal/delegation"
 	keeperv1 "github.com/apocryph/apocryph/internal/gen/keeperv1"
-	"github.com/apocryph/apocryph/internal/tariff"
-	"github.com/apocryph/apocryph/internal/usage"
 )
 
 // ErrNoAccount says that nothing was verified yet of an app whose account was asked for, or nothing metered.
 var ErrNoAccount = errors.New("no account of this app")
 
-// state remembers what an app used by now, for SignAccount: the very numbers that its vouchers are signed for, of what has a price.
-func (k *Keeper) state(app string, o *order, s v1alpha1.UsageStatus, used usage.Totals, total tariff.Amount) {
-	a := account.Account{App: o.app, Channel: o.channel, Tariff: o.terms.Tariff, Usage: o.tariff.Priced(used), Total: total, Final: s.Final}
-	if s.AccruedTo != nil {
-		a.AccruedTo = s.AccruedTo.Time
-	}
+// state remembers what an app used by now on the channel that pays, for SignAccount: the very numbers that its vouchers are signed for, of what
+// has a price.
+func (k *Keeper) state(app string, a account.Account) {
 	k.remember(app, func(m *memory) {
 		if m.stated != nil {
 			a.Sequence = m.stated.Sequence
@@ -32,7 +26,7 @@ func (k *Keeper) state(app string, o *order, s v1alpha1.UsageStatus, used usage.
 	})
 }
 
-// SignAccount states what an app used. It is the gateway's business who may read that; it is nothing that the gateway could not read itself,
+// SignAccount states what an app used on the channel that pays; of those before it there are final accounts already. It is the gateway's business who may read that; it is nothing that the gateway could not read itself,
 // and nobody is paid by it.
 func (s service) SignAccount(ctx context.Context, r *keeperv1.SignAccountRequest) (*keeperv1.SignAccountResponse, error) {
 	if len(r.App) != len(delegation.AppID{}) {

@@ -11,6 +11,12 @@
 // from Usage and the tariff of the signed quote, and never above cap × time. A quote is signed only for this provider's own prices. What a
 // compromised meter could still do is bounded by the cap, and on chain by the deposit.
 //
+// An app may have several channels, one after another. Where the bill of one ends is fixed once, by a final account that is written together with
+// the last voucher and the release, and only after the invoicer has seen its successor confirmed; from then on the successor pays for what is
+// used beyond that. The publisher signs the whole row of channels with each order, so nobody else can put one in or leave one out. What a channel
+// had left unpaid when it was closed is owed on the one that pays then: that it is closed, and what was claimed, is the invoicer's word, which is
+// worth at most what was owed, within the cap.
+//
 // It remembers the newest sequence number and total of each app while it runs; after a restart it knows them from what it signed and from
 // what the API server holds.
 package keeper
@@ -35,6 +41,7 @@ import (
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/evidence"
+	"github.com/apocryph/apocryph/internal/ledger"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -116,6 +123,8 @@ type memory struct {
 	signedAt time.Time
 	// stated is the account as it was last read, for whoever asks; its sequence is that of the last one that was signed.
 	stated *account.Account
+	// book is what was fixed of channels that paid before, written or about to be.
+	book ledger.Ledger
 }
 
 // New returns a keeper, or ErrConfig.

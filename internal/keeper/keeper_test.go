@@ -55,6 +55,9 @@ type world struct {
 	operations []orderv1.Operation
 	sequence   uint64
 	stop       bool
+	// channelSalt tells apart channels of the app, and former are its orders on those before.
+	channelSalt byte
+	former      []*v1alpha1.App
 }
 
 type countingDevice struct{ reports int }
@@ -71,7 +74,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		device: &countingDevice{}, now: time.Unix(1_800_000_000, 0), salt: [32]byte{9}, cap: 100, sequence: 7,
+		device: &countingDevice{}, now: time.Unix(1_800_000_000, 0), salt: [32]byte{9}, cap: 100, sequence: 7, channelSalt: 5,
 		manifest: &manifestv1.Manifest{Name: "web", Services: []*manifestv1.Service{{
 			Name:      "web",
 			Digest:    "sha256:0000000000000000000000000000000000000000000000000000000000000001",
@@ -163,11 +166,16 @@ func (w *world) app(t testing.TB) *v1alpha1.App {
 		t.Fatal(err)
 	}
 	signed, q := w.quote(t, publisher, id, hash)
-	terms := quote.Terms(signed, q, [32]byte{5})
+	terms := quote.Terms(signed, q, [32]byte{w.channelSalt})
 	w.onTerms(terms)
 	channelID := channelOf(t, k, terms)
 	statement := delegation.Statement{
 		App: id, Action: orderv1.Action_ACTION_APPLY, Sequence: w.sequence, ManifestHash: hash, Channel: channelID, IssuedAt: w.now,
+	}
+	var former []v1alpha1.FormerChannel
+	for _, was := range w.former {
+		former = append(former, v1alpha1.FormerChannel{Channel: was.Spec.Channel, Terms: was.Spec.Terms, Quote: was.Spec.Quote})
+		statement.Former = append(statement.Former, common.HexToHash(was.Spec.Channel))
 	}
 	w.onOrder(&statement)
 	app := &v1alpha1.App{
@@ -184,6 +192,7 @@ func (w *world) app(t testing.TB) *v1alpha1.App {
 			Channel:      common.Hash(channelID).Hex(),
 			Terms:        encode(t, terms),
 			Quote:        encode(t, signed),
+			Former:       former,
 		},
 	}
 	if w.stop {
@@ -192,6 +201,17 @@ func (w *world) app(t testing.TB) *v1alpha1.App {
 		app.Spec.Stop, app.Spec.Sequence = w.statement(t, stop), int64(stop.Sequence)
 	}
 	w.onApp(app)
+	return app
+}
+
+// successor makes the App with another channel, which follows on that of was.
+func (w *world) successor(t testing.TB, was *v1alpha1.App) *v1alpha1.App {
+	t.Helper()
+	w.former = append(w.former, was)
+	w.channelSalt++
+	w.sequence++
+	app := w.app(t)
+	app.Generation = was.Generation + 1
 	return app
 }
 

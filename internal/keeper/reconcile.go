@@ -22,9 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
-	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/kube"
-	"github.com/apocryph/apocryph/internal/tariff"
 )
 
 const (
@@ -83,7 +81,7 @@ func (r *reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err := r.writeVerdict(ctx, &app, r.judge(&app, u)); err != nil {
 		return reconcile.Result{}, err
 	}
-	return r.bill(ctx, app.Name, u)
+	return r.bill(ctx, &app, u)
 }
 
 // judge verifies a generation once and remembers the verdict.
@@ -95,6 +93,11 @@ func (r *reconciler) judge(app *v1alpha1.App, u *v1alpha1.Usage) error {
 	got, err := verify(r.own(), app)
 	if err == nil {
 		err = checkMemory(m, u, got)
+	}
+	if err == nil && u != nil {
+		if _, bad := r.book(m, got.row(), u.Status); bad != nil {
+			err = &refusal{ReasonChannelChanged, bad}
+		}
 	}
 	reason := ReasonVerified
 	if err != nil {
@@ -144,74 +147,6 @@ func (r *reconciler) writeVerdict(ctx context.Context, app *v1alpha1.App, refuse
 		ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name},
 		Status:     v1alpha1.AppStatus{Conditions: []metav1.Condition{c}},
 	}, statusOwner)
-}
-
-// bill signs what is due on the channel of the newest verified order. A later spec that was refused changes nothing: what was ordered
-// before goes on running, and is paid for.
-func (r *reconciler) bill(ctx context.Context, app string, u *v1alpha1.Usage) (reconcile.Result, error) {
-	m := r.recall(app)
-	if m.order == nil || u == nil {
-		return reconcile.Result{}, nil
-	}
-	id, signer := m.order.channel, r.cfg.Keys.Signer()
-	used, total, err := owed(u.Status, m.order.tariff)
-	if err != nil {
-		return reconcile.Result{}, reconcile.TerminalError(fmt.Errorf("usage of app %s: %w", app, err))
-	}
-	r.state(app, m.order, u.Status, used, total)
-	a := standing{
-		channel: id, owed: total, most: most(m.order, r.now()), final: u.Status.Final,
-		voucher: signedTotal(u.Status.Voucher, id, voucherOf(id), r.cfg.Domain, signer),
-		release: signedTotal(u.Status.Release, id, releaseOf(id), r.cfg.Domain, signer),
-	}
-	if m.signedOn == id {
-		a.signed, a.signedAt = m.signed, m.signedAt
-	}
-	d := decide(a, r.cfg.VoucherEvery, r.now())
-	if d.voucher == nil && d.release == nil {
-		return reconcile.Result{RequeueAfter: d.wait}, nil
-	}
-	return reconcile.Result{}, r.sign(ctx, u, a, d)
-}
-
-// sign remembers a total before it lets the signature out.
-func (r *reconciler) sign(ctx context.Context, u *v1alpha1.Usage, a standing, d due) error {
-	status := v1alpha1.UsageStatus{}
-	if a.voucher != nil {
-		status.Voucher = u.Status.Voucher // what an apply leaves out goes away
-	}
-	for _, s := range []struct {
-		total *tariff.Amount
-		what  func(tariff.Amount) channel.Digester
-		to    **v1alpha1.Voucher
-	}{
-		{d.voucher, voucherOf(a.channel), &status.Voucher},
-		{d.release, releaseOf(a.channel), &status.Release},
-	} {
-		if s.total == nil {
-			continue
-		}
-		r.remember(u.Name, func(m *memory) { m.signed, m.signedOn, m.signedAt = *s.total, a.channel, r.now() })
-		signature, err := channel.Sign(s.what(*s.total), r.cfg.Domain, r.cfg.Keys.voucher)
-		if err != nil {
-			return err
-		}
-		*s.to = &v1alpha1.Voucher{Channel: a.channel.String(), Total: s.total.String(), Signature: signature}
-	}
-	err := kube.ApplyStatus(ctx, r.client, &v1alpha1.Usage{
-		ObjectMeta: metav1.ObjectMeta{Namespace: u.Namespace, Name: u.Name}, Status: status,
-	}, statusOwner)
-	if err != nil {
-		return err
-	}
-	if d.voucher != nil {
-		r.count.vouchers.Inc()
-	}
-	if d.release != nil {
-		r.count.releases.Inc()
-		r.log.Info("release signed", "app", u.Name, "channel", a.channel, "total", *d.release)
-	}
-	return nil
 }
 
 func clip(s string) string {

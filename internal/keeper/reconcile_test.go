@@ -31,6 +31,8 @@ type cluster struct {
 	r       *reconciler
 	key     types.NamespacedName
 	applies int
+	// fail is what comes of every write, if it is set.
+	fail error
 }
 
 func newCluster(t *testing.T, w *world, objects ...client.Object) *cluster {
@@ -40,6 +42,9 @@ func newCluster(t *testing.T, w *world, objects ...client.Object) *cluster {
 		WithStatusSubresource(&v1alpha1.App{}, &v1alpha1.Usage{}).
 		WithInterceptorFuncs(interceptor.Funcs{
 			SubResourceApply: func(ctx context.Context, cl client.Client, sub string, obj runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
+				if c.fail != nil {
+					return c.fail
+				}
 				c.applies++
 				return cl.SubResource(sub).Apply(ctx, obj, opts...)
 			},

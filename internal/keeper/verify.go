@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"google.golang.org/protobuf/proto"
@@ -16,6 +18,7 @@ import (
 	"github.com/apocryph/apocryph/internal/eip712"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
+	"github.com/apocryph/apocryph/internal/ledger"
 	"github.com/apocryph/apocryph/internal/manifest"
 	"github.com/apocryph/apocryph/internal/quote"
 	"github.com/apocryph/apocryph/internal/tariff"
@@ -34,6 +37,7 @@ const (
 	ReasonStopInvalid      = "StopInvalid"
 	ReasonSequenceInvalid  = "SequenceInvalid"
 	ReasonReplayed         = "Replayed"
+	ReasonFormerInvalid    = "FormerInvalid"
 	ReasonChannelChanged   = "ChannelChanged"
 )
 
@@ -65,8 +69,37 @@ type order struct {
 	tariff    tariff.Tariff
 	terms     channel.Terms
 	channel   channel.ID
+	// former are the channels that paid before, oldest first.
+	former []pays
 	// sequence is the stop's once there is one.
 	sequence uint64
+}
+
+// pays is a channel that pays for an app, or did before: what its bill is made of.
+type pays struct {
+	ledger.Payer
+	terms channel.Terms
+	// quoted is the earliest time at which its quote can have been signed, in Unix seconds; it was opened after that.
+	quoted int64
+}
+
+func (o *order) pays() pays {
+	return pays{
+		Payer: ledger.Payer{App: o.app, Channel: o.channel, Tariff: o.terms.Tariff, Prices: o.tariff},
+		terms: o.terms, quoted: int64(min(o.quote.ExpiresAt, 1<<40)) - int64(quote.MaxLife/time.Second),
+	}
+}
+
+// row are all channels of the order, oldest first: the last one is to pay.
+func (o *order) row() []pays { return append(slices.Clone(o.former), o.pays()) }
+
+// channels are the ids of row.
+func (o *order) channels() []channel.ID {
+	ids := make([]channel.ID, 0, len(o.former)+1)
+	for _, p := range o.former {
+		ids = append(ids, p.Channel)
+	}
+	return append(ids, o.channel)
 }
 
 // verify checks an App end to end, without I/O and without believing anything in it that is not signed. The list is the policy; each
@@ -83,6 +116,7 @@ func verify(o own, app *v1alpha1.App) (*order, error) {
 		{ReasonQuoteInvalid, checkSignedQuote},
 		{ReasonTermsInvalid, checkTerms},
 		{ReasonForeignChannel, checkChannel},
+		{ReasonFormerInvalid, checkFormer},
 		{ReasonCapTooSmall, checkCap},
 		{ReasonStopInvalid, checkStop},
 		{ReasonSequenceInvalid, checkSequence},
@@ -167,8 +201,12 @@ func checkManifest(_ own, app *v1alpha1.App, got *order) error {
 
 // checkSignedQuote: this enclave offered it, for this provider, chain and contract. That it has expired since does not matter.
 func checkSignedQuote(o own, app *v1alpha1.App, got *order) error {
+	return got.readQuote(o, app.Spec.Quote)
+}
+
+func (got *order) readQuote(o own, encoded []byte) error {
 	got.signed = &orderv1.SignedQuote{}
-	if err := proto.Unmarshal(app.Spec.Quote, got.signed); err != nil {
+	if err := proto.Unmarshal(encoded, got.signed); err != nil {
 		return fmt.Errorf("unreadable: %w", quote.ErrInvalid)
 	}
 	q, err := quote.Verify(got.signed, o.signer)
@@ -188,8 +226,12 @@ func checkSignedQuote(o own, app *v1alpha1.App, got *order) error {
 
 // checkTerms: the channel's terms are the quote's, for this app and publisher, with the voucher key of this enclave.
 func checkTerms(o own, app *v1alpha1.App, got *order) error {
+	return got.readTerms(o, app.Spec.Terms)
+}
+
+func (got *order) readTerms(o own, encoded []byte) error {
 	var p orderv1.Terms
-	if err := proto.Unmarshal(app.Spec.Terms, &p); err != nil {
+	if err := proto.Unmarshal(encoded, &p); err != nil {
 		return fmt.Errorf("unreadable: %w", channel.ErrTerms)
 	}
 	if err := quote.CheckTerms(got.signed, got.quote, &p); err != nil {
@@ -223,6 +265,32 @@ func checkChannel(o own, app *v1alpha1.App, got *order) error {
 		return fmt.Errorf("the order names channel %s, the terms are of %s", channel.ID(got.statement.Channel), got.channel)
 	case got.channel.String() != app.Spec.Channel:
 		return fmt.Errorf("the terms are of channel %s", got.channel)
+	}
+	return nil
+}
+
+// checkFormer: the channels that paid before are those that the publisher named, each of this enclave's own offer for this app, and in
+// the same token, since one may have to pay what another left.
+func checkFormer(o own, app *v1alpha1.App, got *order) error {
+	if len(app.Spec.Former) != len(got.statement.Former) {
+		return fmt.Errorf("%d channels were ordered as those before, and %d are there", len(got.statement.Former), len(app.Spec.Former))
+	}
+	for i, f := range app.Spec.Former {
+		was := &order{app: got.app, publisher: got.publisher}
+		if err := was.readQuote(o, f.Quote); err != nil {
+			return err
+		}
+		if err := was.readTerms(o, f.Terms); err != nil {
+			return err
+		}
+		was.channel = was.terms.ID(o.domain)
+		switch {
+		case was.channel != got.statement.Former[i] || was.channel.String() != f.Channel:
+			return fmt.Errorf("the terms of a channel before are of %s, and %s was ordered", was.channel, channel.ID(got.statement.Former[i]))
+		case was.terms.Token != got.terms.Token:
+			return fmt.Errorf("channel %s before is in another token", was.channel)
+		}
+		got.former = append(got.former, was.pays())
 	}
 	return nil
 }
@@ -269,8 +337,8 @@ func checkSequence(_ own, app *v1alpha1.App, got *order) error {
 	return nil
 }
 
-// checkMemory refuses a spec that is older than one that was verified before, a channel beside the one that vouchers are out on, and
-// the same number for something else.
+// checkMemory refuses a spec that is older than one that was verified before, the same number for something else, and a channel beside those
+// that vouchers are out on: another one is taken only as the successor of all that were ordered before, in their order.
 func checkMemory(m memory, u *v1alpha1.Usage, got *order) error {
 	if m.order != nil && got.sequence < m.order.sequence {
 		return &refusal{ReasonReplayed, fmt.Errorf("number %d comes after %d", got.sequence, m.order.sequence)}
@@ -278,14 +346,18 @@ func checkMemory(m memory, u *v1alpha1.Usage, got *order) error {
 	if m.order != nil && got.sequence == m.order.sequence && !bytes.Equal(got.statement.ManifestHash[:], m.order.statement.ManifestHash[:]) {
 		return &refusal{ReasonReplayed, fmt.Errorf("number %d was used for another manifest", got.sequence)}
 	}
+	named := got.channels()
+	if m.order != nil && !slices.Equal(m.order.channels(), named[:min(len(m.order.channels()), len(named))]) {
+		return &refusal{ReasonChannelChanged, fmt.Errorf("channel %s does not follow on channel %s, which pays", got.channel, m.order.channel)}
+	}
 	on := m.signedOn
 	if u != nil && u.Status.Voucher != nil {
 		if id, err := channel.ParseID(u.Status.Voucher.Channel); err == nil {
 			on = id
 		}
 	}
-	// Usage is one account: on a second channel its total would be due a second time.
-	if on != (channel.ID{}) && on != got.channel {
+	// Usage is one account: on a channel that is not one of a row, all of it would be due a second time.
+	if on != (channel.ID{}) && !slices.Contains(named, on) {
 		return &refusal{ReasonChannelChanged, fmt.Errorf("usage is billed on channel %s", on)}
 	}
 	return nil

@@ -10,20 +10,8 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/eip712"
-	"github.com/apocryph/apocryph/internal/metered"
-	"github.com/apocryph/apocryph/internal/quote"
 	"github.com/apocryph/apocryph/internal/tariff"
-	"github.com/apocryph/apocryph/internal/usage"
 )
-
-// owed returns what was used and what that comes to.
-func owed(s v1alpha1.UsageStatus, t tariff.Tariff) (usage.Totals, tariff.Amount, error) {
-	used, err := metered.Accrued(s)
-	if err != nil {
-		return usage.Totals{}, tariff.Amount{}, err
-	}
-	return used, t.Cost(used), nil
-}
 
 // standing is what decides about the next signature on one channel.
 type standing struct {
@@ -34,6 +22,8 @@ type standing struct {
 	final bool
 	// voucher and release are those already signed, nil if there is none with a good signature.
 	voucher, release *tariff.Amount
+	// papers are those two as they lie in the object.
+	papers papers
 	// signed is the highest total that the keeper remembers to have signed, at signedAt.
 	signed   tariff.Amount
 	signedAt time.Time
@@ -79,9 +69,8 @@ func decide(a standing, every time.Duration, now time.Time) due {
 // most bounds what may be owed on a channel by now: the cap, for every second since its quote can have been signed, which was before it was
 // opened. The contract pays no more, so an honest enclave loses nothing by it; and whoever writes usage for the meter gets no signature that
 // would be worth more later, when the app sleeps.
-func most(o *order, now time.Time) tariff.Amount {
-	signed := int64(min(o.quote.ExpiresAt, 1<<40)) - int64(quote.MaxLife/time.Second)
-	return o.terms.Cap.Mul(uint64(max(now.Unix()-signed, 0)))
+func (p pays) most(now time.Time) tariff.Amount {
+	return p.terms.Cap.Mul(uint64(max(now.Unix()-p.quoted, 0)))
 }
 
 // signedTotal returns the total of a voucher or release that an object holds, or nil if its channel or signature is not ours.

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/ledger"
+	"github.com/apocryph/apocryph/internal/metered"
 	"github.com/apocryph/apocryph/internal/tariff"
 )
 
@@ -37,17 +39,18 @@ func TestOwed(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, got, err := owed(tt.status, prices)
+			used, err := metered.Accrued(tt.status)
 			if err != nil {
 				t.Fatal(err)
 			}
+			got := ledger.Ledger{}.Now(ledger.Payer{Prices: prices}, used, time.Time{}).Total
 			if want := tariff.Units(tt.want); !got.Equal(want) {
 				t.Errorf("owed %s, want %s", got, want)
 			}
 		})
 	}
 	for _, bad := range []string{"-1", "1.5", "x"} {
-		if _, _, err := owed(v1alpha1.UsageStatus{Totals: v1alpha1.Totals{MemoryByteSeconds: bad}}, prices); err == nil {
+		if _, err := metered.Accrued(v1alpha1.UsageStatus{Totals: v1alpha1.Totals{MemoryByteSeconds: bad}}); err == nil {
 			t.Errorf("a total of %q counts", bad)
 		}
 	}

@@ -72,7 +72,8 @@ func Client(cfg *rest.Config) (client.WithWatch, error) {
 
 // ApplyStatus applies obj's status by server-side apply as owner, who takes over the fields it sets and gives up those that it set
 // before and leaves out now. Of obj only name, namespace and status count; empty lists and objects directly below status count as
-// left out. It returns ErrNoStatus for an object whose status is empty.
+// left out. With a resource version it is applied only to the object as it was then, and conflicts otherwise. It returns ErrNoStatus for an
+// object whose status is empty.
 func ApplyStatus(ctx context.Context, c client.Client, obj client.Object, owner string) error {
 	u, err := statusOnly(c, obj)
 	if err != nil {
@@ -85,7 +86,7 @@ func ApplyStatus(ctx context.Context, c client.Client, obj client.Object, owner 
 	return nil
 }
 
-// statusOnly strips obj of what an apply would otherwise claim: spec, labels, resource version.
+// statusOnly strips obj of what an apply would otherwise claim: spec, labels.
 func statusOnly(c client.Client, obj client.Object) (*unstructured.Unstructured, error) {
 	gvk, err := apiutil.GVKForObject(obj, c.Scheme())
 	if err != nil {
@@ -111,6 +112,9 @@ func statusOnly(c client.Client, obj client.Object) (*unstructured.Unstructured,
 	u.SetGroupVersionKind(gvk)
 	u.SetNamespace(obj.GetNamespace())
 	u.SetName(obj.GetName())
+	if v := obj.GetResourceVersion(); v != "" {
+		u.SetResourceVersion(v)
+	}
 	return u, nil
 }
 

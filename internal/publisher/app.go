@@ -72,6 +72,8 @@ type App struct {
 	Verified Bytes   `json:"verified,omitempty"`
 	Before   Bytes   `json:"before,omitempty"`
 	Channel  Channel `json:"channel"`
+	// Next is a successor of Channel that may be opened, or is, and that the provider is not known to have.
+	Next *Channel `json:"next,omitempty"`
 	// Past are channels that were planned or used before Channel, newest first.
 	Past []Channel `json:"past,omitempty"`
 	// Stop is the encoded order.v1.SignedStatement.
@@ -106,6 +108,8 @@ type Channel struct {
 	// FromBlock is a block before the opening.
 	FromBlock uint64 `json:"from_block"`
 	OpenTx    string `json:"open_tx,omitempty"`
+	// Former says that the channel paid for the app at its provider, until another took over.
+	Former bool `json:"former,omitempty"`
 	// Release is what the provider's enclave signed when the app ended, once it was seen: good for whoever submits it.
 	Release *Release `json:"release,omitempty"`
 }

@@ -132,6 +132,9 @@ func (p *Publisher) change(ctx context.Context, app string, c change) (*Deployed
 		return nil, err
 	}
 	defer d.session.Close()
+	if err := d.takeUp(ctx, d.session, d.app); err != nil {
+		return nil, err
+	}
 	if err := d.asKnown(ctx); err != nil {
 		return nil, err
 	}

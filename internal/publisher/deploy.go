@@ -19,7 +19,6 @@ import (
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/manifest"
-	"github.com/apocryph/apocryph/internal/quote"
 )
 
 // Order is what Deploy is to do.
@@ -28,6 +27,8 @@ type Order struct {
 	// Endpoint is the provider's multiaddr; empty means the one that the app is at already.
 	Endpoint string
 	Budget   Budget
+	// NewChannel has an app that runs go on on a new channel even if the one that it has is large enough.
+	NewChannel bool
 	// DryRun ends after the offer was shown.
 	DryRun bool
 	// Confirm shows an offer and returns nil to accept it, or ErrDeclined.
@@ -39,7 +40,7 @@ type Order struct {
 // Deployed is what came of a deploy.
 type Deployed struct {
 	App *App
-	// Offer is nil when an app was updated on its open channel.
+	// Offer is nil when an app was updated on its open channel; else the channel was opened on it.
 	Offer *Offer
 	// Status is nil after a dry run.
 	Status *providerv1.AppStatus
@@ -55,6 +56,9 @@ type deployment struct {
 	session  *session
 	// first says that the provider had no version of the app before this run.
 	first bool
+	// keeps are volumes of earlier versions that stay; succeeds says that the order is to name App.Next, which is open.
+	keeps    []*manifestv1.Volume
+	succeeds bool
 	// restarts says that this version is no other one, but the same started anew.
 	restarts bool
 }
@@ -203,12 +207,18 @@ func (d *deployment) meet(ctx context.Context) (err error) {
 // fund makes sure that the app has an open channel. It returns the offer, or nil when the channel was open before.
 func (d *deployment) fund(ctx context.Context) (*Offer, error) {
 	if d.app.Stage != "" {
+		if err := d.takeUp(ctx, d.session, d.app); err != nil {
+			return nil, err
+		}
 		open, err := d.isOpen(ctx)
+		if open && err == nil && d.app.Stage == StageApplied {
+			return d.follow(ctx)
+		}
 		if err != nil || open {
 			return nil, err
 		}
 	}
-	offer, err := d.offer(ctx, d.session, d.app, d.manifest)
+	offer, err := d.offer(ctx, d.session, d.app, d.manifest, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +249,7 @@ func (d *deployment) isOpen(ctx context.Context) (bool, error) {
 	id := d.app.Channel.ID
 	s, now, err := d.Chain.State(ctx, id)
 	if err == nil && s.Status(now) == channel.None && d.app.Stage == StagePlanned {
-		if there, err := d.openedLate(ctx); err != nil || !there {
+		if there, err := d.openedLate(ctx, id); err != nil || !there {
 			return false, err
 		}
 		s, now, err = d.Chain.State(ctx, id)
@@ -275,16 +285,16 @@ func (d *deployment) isOpen(ctx context.Context) (bool, error) {
 	}
 }
 
-// openedLate reports whether the planned channel is on the chain after all: its opening may have been under way when an earlier run was
+// openedLate reports whether a planned channel is on the chain after all: its opening may have been under way when an earlier run was
 // cut short, and that it is not there was one endpoint's word.
-func (d *deployment) openedLate(ctx context.Context) (bool, error) {
+func (d *deployment) openedLate(ctx context.Context, id channel.ID) (bool, error) {
 	if d.order.DryRun {
 		return false, nil
 	}
 	if err := d.Wallet.Settle(ctx); err != nil {
 		return false, d.locked(err)
 	}
-	return d.Chain.Exists(ctx, d.app.Channel.ID)
+	return d.Chain.Exists(ctx, id)
 }
 
 // planned reports whether the channel that was planned before can still be opened: then nothing else may be, since its opening may be under way.
@@ -292,29 +302,12 @@ func (d *deployment) planned(offer *Offer) (bool, error) {
 	if d.app.Stage != StagePlanned {
 		return false, nil
 	}
-	_, q, err := d.app.Channel.quote()
-	if err != nil {
-		return false, err
-	}
-	hash, err := manifest.HashOf(d.manifest)
-	if err != nil {
-		return false, err
-	}
-	if errors.Is(quote.Expired(q, d.Now()), quote.ErrExpired) || manifest.Hash(to32(q.ManifestHash)) != hash {
-		return false, nil
-	}
-	offer.Deposit = d.app.Channel.Deposit
-	offer.Runway = runway(offer.Deposit, offer.Awake)
-	return true, nil
+	return d.stillGood(d.app.Channel, offer)
 }
 
 // plan writes down everything about the channel that is about to be opened.
 func (d *deployment) plan(ctx context.Context, offer *Offer) error {
-	block, err := d.Chain.Head(ctx)
-	if err != nil {
-		return err
-	}
-	c, err := offer.channelOn(func(t channel.Terms) channel.ID { return t.ID(d.session.domain) }, block)
+	c, err := d.channelOn(ctx, offer)
 	if err != nil {
 		return err
 	}
@@ -329,9 +322,26 @@ func (d *deployment) plan(ctx context.Context, offer *Offer) error {
 	return d.Store.Save(d.app)
 }
 
-// open opens the planned channel. Whatever the wallet says, what the chain says counts.
+// channelOn is a channel that is to be opened on an offer.
+func (d *deployment) channelOn(ctx context.Context, offer *Offer) (Channel, error) {
+	block, err := d.Chain.Head(ctx)
+	if err != nil {
+		return Channel{}, err
+	}
+	return offer.channelOn(func(t channel.Terms) channel.ID { return t.ID(d.session.domain) }, block)
+}
+
+// open opens the planned channel.
 func (d *deployment) open(ctx context.Context) error {
-	c := &d.app.Channel
+	if err := d.openOn(ctx, &d.app.Channel); err != nil {
+		return err
+	}
+	d.app.Stage = StageOpened
+	return d.opened(ctx)
+}
+
+// openOn opens a channel that was planned. Whatever the wallet says, what the chain says counts.
+func (d *deployment) openOn(ctx context.Context, c *Channel) error {
 	_, terms, err := c.terms()
 	if err != nil {
 		return err
@@ -348,7 +358,12 @@ func (d *deployment) open(ctx context.Context) error {
 		}
 		return fault.Hint(fmt.Errorf("opening the channel: %w", openErr), openHint(openErr))
 	}
-	c.OpenTx, d.app.Stage = tx, StageOpened
+	c.OpenTx = tx
+	return nil
+}
+
+// opened saves that a channel is open.
+func (d *deployment) opened(ctx context.Context) error {
 	if err := d.Store.Save(d.app); err != nil {
 		return err
 	}

@@ -45,13 +45,15 @@ type Offer struct {
 	Host   string
 	// ExpiresAt is when the offer ends.
 	ExpiresAt time.Time
+	// Follows is the channel that the new one follows on, because the app outgrows it; nil for a new app.
+	Follows *channel.ID
 
 	signed *orderv1.SignedQuote
 	quote  *orderv1.Quote
 }
 
-// offer asks for a quote and checks every part of it.
-func (p *Publisher) offer(ctx context.Context, s *session, a *App, m *manifestv1.Manifest) (*Offer, error) {
+// offer asks for a quote and checks every part of it. What is kept of earlier versions has its part in the price.
+func (p *Publisher) offer(ctx context.Context, s *session, a *App, m *manifestv1.Manifest, kept []*manifestv1.Volume) (*Offer, error) {
 	ctx, err := p.authorized(ctx, a, forUse())
 	if err != nil {
 		return nil, err
@@ -69,7 +71,7 @@ func (p *Publisher) offer(ctx context.Context, s *session, a *App, m *manifestv1
 	if err := p.checkQuote(s, a, m, q); err != nil {
 		return nil, refuse(err)
 	}
-	return p.price(ctx, q, answer.Quote, m)
+	return p.price(ctx, q, answer.Quote, withKept(m, kept))
 }
 
 func refuse(err error) error {

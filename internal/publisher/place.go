@@ -90,14 +90,19 @@ func (d *deployment) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signed, err := d.statement(d.app, delegation.Statement{Action: orderv1.Action_ACTION_APPLY, ManifestHash: hash}, under)
+	order, on := delegation.Statement{Action: orderv1.Action_ACTION_APPLY, ManifestHash: hash}, d.app.Channel
+	if d.succeeds {
+		on = *d.app.Next
+		order.Channel, order.Former = on.ID, append(d.app.former(), d.app.Channel.ID)
+	}
+	signed, err := d.statement(d.app, order, under)
 	if err != nil {
 		return err
 	}
 	if err := d.Store.Save(d.app); err != nil {
 		return err
 	}
-	request, err := d.applyRequest(signed)
+	request, err := d.applyRequest(signed, on)
 	if err != nil {
 		return err
 	}
@@ -120,6 +125,10 @@ func (d *deployment) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.succeeds {
+		d.app.promote()
+		d.succeeds = false
+	}
 	d.app.Manifest, d.app.Stage = encoded, StageApplied
 	return d.Store.Save(d.app)
 }
@@ -137,12 +146,12 @@ func (d *deployment) accepted() error {
 	return d.Store.Save(a)
 }
 
-func (d *deployment) applyRequest(signed *orderv1.SignedStatement) (*providerv1.ApplyRequest, error) {
-	wire, _, err := d.app.Channel.terms()
+func (d *deployment) applyRequest(signed *orderv1.SignedStatement, on Channel) (*providerv1.ApplyRequest, error) {
+	wire, _, err := on.terms()
 	if err != nil {
 		return nil, err
 	}
-	q, _, err := d.app.Channel.quote()
+	q, _, err := on.quote()
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,15 @@
 package publisher
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/apocryph/apocryph/internal/account"
+	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/fault"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
@@ -159,11 +162,14 @@ func (p *Publisher) Events(ctx context.Context, a *App, q EventQuery, write func
 	return nil
 }
 
-// Bill is an account of an app. Owed was computed here, from the usage that the provider states and the tariff of the channel.
+// Bill is an account of an app on one of its channels. Owed was computed here, from the usage that the provider states and the tariff of the channel.
 type Bill struct {
 	Tariff tariff.Tariff
 	Usage  usage.Totals
 	Owed   tariff.Amount
+	// Channel is the one that the account is of, and Arrears, a part of Owed, what channels before it had left unpaid when they were closed.
+	Channel channel.ID
+	Arrears tariff.Amount
 	// Vouchered is what the enclave has signed, as the provider says.
 	Vouchered tariff.Amount
 	// Claimed and Deposited are from the chain.
@@ -195,6 +201,25 @@ func (p *Publisher) Bill(ctx context.Context, a *App) (*Bill, error) {
 	return b, errors.Join(err, p.keepRelease(a))
 }
 
+// FormerBill asks for the final account of a channel that paid for an app before. It returns ErrBill as Bill does.
+func (p *Publisher) FormerBill(ctx context.Context, a *App, id channel.ID) (*Bill, error) {
+	if err := p.sameChain(a); err != nil {
+		return nil, err
+	}
+	for _, c := range a.channels() {
+		if c.ID != id {
+			continue
+		}
+		s, err := p.reach(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		defer s.Close()
+		return p.bill(ctx, s, a.on(c), forUse())
+	}
+	return nil, fault.Hint(fmt.Errorf("channel %s has not paid for app %s", id, a.Name), "see its channels with: apocryph channel show "+a.Name)
+}
+
 func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) (*Bill, error) {
 	call, err := p.authorized(ctx, a, what)
 	if err != nil {
@@ -202,7 +227,11 @@ func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) 
 	}
 	call, cancel := context.WithTimeout(call, callTime)
 	defer cancel()
-	answer, err := s.RPC.Bill(call, &providerv1.BillRequest{App: a.ID.AppID[:]})
+	request := &providerv1.BillRequest{App: a.ID.AppID[:]}
+	if a.loose {
+		request.Channel = a.Channel.ID[:]
+	}
+	answer, err := s.RPC.Bill(call, request)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the bill of %s: %w", a.Name, refusal(err))
 	}
@@ -210,13 +239,21 @@ func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) 
 	if err != nil {
 		return nil, fmt.Errorf("the bill of %s: %w: %w", a.Name, ErrBill, err)
 	}
+	// A successor that is not followed yet pays nothing: the bill is that of the channel before it.
+	if i := slices.IndexFunc(a.channels(), func(c Channel) bool { return bytes.Equal(answer.Channel, c.ID[:]) }); i >= 0 && !bytes.Equal(answer.Channel, a.Channel.ID[:]) {
+		a = a.on(a.channels()[i])
+	}
+	b.Channel = a.Channel.ID
 	if b.Tariff, err = a.Channel.tariff(); err != nil {
 		return nil, err
 	}
-	b.Owed = b.Tariff.Cost(b.Usage)
+	b.Owed = b.Tariff.Cost(b.Usage).Add(b.Arrears)
 	if said, err := tariff.ParseAmount(answer.Owed); err != nil || !said.Equal(b.Owed) {
 		return b, fault.Hint(fmt.Errorf("the provider says that %s base units are owed, usage × tariff is %s: %w", Clean(answer.Owed), b.Owed, ErrBill),
 			"end it with: apocryph stop "+a.Name+"; the channel's cap bounds what can be claimed meanwhile")
+	}
+	if err := p.checkArrears(ctx, s, a, b, answer.TakenOver); err != nil {
+		return b, err
 	}
 	if err := p.seeRelease(a, answer.Release, b.Owed); err != nil {
 		return b, err
@@ -236,6 +273,60 @@ func (p *Publisher) bill(ctx context.Context, s *session, a *App, what purpose) 
 		b.Runway = runway(spare, b.Hourly)
 	}
 	return b, nil
+}
+
+// checkArrears returns ErrBill unless arrears are what channels of the app that are closed left unpaid, by their own accounts and by the chain.
+func (p *Publisher) checkArrears(ctx context.Context, s *session, a *App, b *Bill, said []*orderv1.SignedArrears) error {
+	bad := func(format string, args ...any) error {
+		return fault.Hint(fmt.Errorf("the arrears in the bill of %s: "+format+": %w", append(append([]any{a.Name}, args...), ErrBill)...),
+			"end it with: apocryph stop "+a.Name+"; the channel's cap bounds what can be claimed meanwhile")
+	}
+	_, terms, err := a.Channel.terms()
+	if err != nil {
+		return err
+	}
+	var sum tariff.Amount
+	seen := map[channel.ID]bool{}
+	here := slices.IndexFunc(a.Past, func(c Channel) bool { return c.ID == a.Channel.ID }) // newest first
+	for _, signed := range said {
+		r, err := account.VerifyArrears(signed, terms.Signer)
+		if err != nil {
+			return bad("%v", err)
+		}
+		i := slices.IndexFunc(a.Past, func(c Channel) bool { return c.Former && c.ID == r.Channel })
+		if i <= here || r.On != a.Channel.ID || r.App != [32]byte(a.ID.AppID) || seen[r.Channel] {
+			return bad("they are of channel %s on channel %s", r.Channel, r.On)
+		}
+		seen[r.Channel] = true
+		left, err := p.leftUnpaid(ctx, s, a.on(a.Past[i]))
+		if err != nil {
+			return err
+		}
+		if r.Amount.Cmp(left) > 0 {
+			return bad("%s base units of channel %s, which left %s unpaid", r.Amount, r.Channel, left)
+		}
+		sum = sum.Add(r.Amount)
+	}
+	if !sum.Equal(b.Arrears) {
+		return bad("they are said to be %s base units, and what is signed comes to %s", b.Arrears, sum)
+	}
+	return nil
+}
+
+// leftUnpaid is what a channel before owed and did not pay.
+func (p *Publisher) leftUnpaid(ctx context.Context, s *session, was *App) (tariff.Amount, error) {
+	b, err := p.bill(ctx, s, was, forUse())
+	if err != nil {
+		return tariff.Amount{}, err
+	}
+	if b.Signed == nil || !b.Final {
+		return tariff.Amount{}, fmt.Errorf("channel %s has no final account: %w", was.Channel.ID, ErrBill)
+	}
+	left, err := b.Owed.Sub(b.Claimed)
+	if err != nil {
+		return tariff.Amount{}, nil //nolint:nilerr // more was claimed than is owed
+	}
+	return left, nil
 }
 
 // sign takes the enclave's account of the same, if there is one. It returns ErrBill for one that does not hold. It may be a moment behind
@@ -283,5 +374,6 @@ func readBill(r *providerv1.BillResponse) (*Bill, error) {
 	amount(&b.Vouchered, r.Vouchered)
 	amount(&b.Hourly, r.Hourly)
 	amount(&b.Reserve, r.Reserve)
+	amount(&b.Arrears, r.Arrears)
 	return b, errors.Join(errs...)
 }

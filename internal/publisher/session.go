@@ -12,6 +12,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/apocryph/apocryph/internal/channel"
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/evidence"
@@ -199,11 +200,18 @@ func (p *Publisher) authorized(ctx context.Context, a *App, what purpose) (conte
 	return ctx, nil
 }
 
-// statement signs an instruction with this machine's key and the next sequence number, which the caller saves before it is sent.
+// statement signs an instruction with this machine's key and the next sequence number, which the caller saves before it is sent. An order that
+// names no channel is on the present one.
 func (p *Publisher) statement(a *App, s delegation.Statement, under *orderv1.SignedDelegation) (*orderv1.SignedStatement, error) {
 	now := p.Now()
 	a.Sequence = max(a.Sequence+1, uint64(max(0, now.UnixMilli())))
-	s.App, s.Sequence, s.Channel, s.IssuedAt = a.ID.AppID, a.Sequence, a.Channel.ID, now
+	s.App, s.Sequence, s.IssuedAt = a.ID.AppID, a.Sequence, now
+	if s.Channel == [32]byte(channel.ID{}) {
+		s.Channel = a.Channel.ID
+		if s.Action == orderv1.Action_ACTION_APPLY {
+			s.Former = a.former()
+		}
+	}
 	return delegation.SignStatement(s, p.Peer, under)
 }
 

@@ -26,6 +26,15 @@ type Receipt struct {
 	Deposited, Claimed, Refunded tariff.Amount
 	CloseTx                      string
 	Bill                         *Bill
+	// Former is what came of the channels that paid for the app before, oldest first.
+	Former []Past
+}
+
+// Past is what came of a channel that paid for an app before. Closed says that it is.
+type Past struct {
+	Channel                      channel.ID
+	Deposited, Claimed, Refunded tariff.Amount
+	Closed                       bool
 }
 
 // StopOrder is what Stop is to do.
@@ -53,6 +62,9 @@ func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
 		return nil, err
 	}
 	if err := p.sameChain(a); err != nil {
+		return nil, err
+	}
+	if err := p.askNext(ctx, a); err != nil {
 		return nil, err
 	}
 	s, now, err := p.Chain.State(ctx, a.Channel.ID)
@@ -98,6 +110,26 @@ func (p *Publisher) Stop(ctx context.Context, o StopOrder) (*Receipt, error) {
 		return nil, fault.Hint(fmt.Errorf("%w: %w", ErrLocked, err), leaveHint(a, fault.HintOf(err)))
 	}
 	return r, err
+}
+
+// askNext finds out whether the provider has the order that names a successor: then that channel is the one to stop on. Whoever went on without
+// knowing might take the app for ended because the channel before is closed.
+func (p *Publisher) askNext(ctx context.Context, a *App) error {
+	if a.Next == nil {
+		return nil
+	}
+	s, err := p.reach(ctx, a)
+	if err != nil {
+		return fault.Hint(err, leaveHint(a, fault.HintOf(err))+fmt.Sprintf("; a second channel of it may be open: apocryph channel show %s", a.Next.ID))
+	}
+	defer s.Close()
+	if err := p.takeUp(ctx, s, a); err != nil && fault.ReasonOf(err) != providerv1.Reason_REASON_APP_NOT_FOUND {
+		return err
+	}
+	if a.Next != nil {
+		p.tell(Event{Step: "stop", Warning: true, Message: fmt.Sprintf("channel %s was planned for this app, and nothing runs on it: if it is open, get it back with: apocryph channel notice %s", a.Next.ID, a.Next.ID)})
+	}
+	return nil
 }
 
 func leaveHint(a *App, first string) string {
@@ -229,6 +261,9 @@ func (p *Publisher) settled(ctx context.Context, a *App, s *session) (*Receipt, 
 		closing = Closing{Claimed: st.Claimed, Refunded: st.Remaining()}
 	}
 	r := &Receipt{App: a, Token: token, Deposited: st.Deposited, Claimed: closing.Claimed, Refunded: closing.Refunded, CloseTx: closing.Tx}
+	if r.Former, err = p.past(ctx, a); err != nil {
+		return nil, err
+	}
 	if a.Stage != StageEnded && !a.loose {
 		a.Stage = StageEnded
 		if err := p.Store.Save(a); err != nil {
@@ -254,4 +289,24 @@ func (p *Publisher) settled(ctx context.Context, a *App, s *session) (*Receipt, 
 		return r, fmt.Errorf("channel %s: %s was claimed, and usage × tariff is %s: %w", a.Channel.ID, r.Claimed, r.Bill.Owed, ErrBill)
 	}
 	return r, nil
+}
+
+// past reads the channels that paid for an app before. What is left of one that is not closed yet comes back when its provider settles it.
+func (p *Publisher) past(ctx context.Context, a *App) ([]Past, error) {
+	var all []Past
+	if a.loose {
+		return nil, nil
+	}
+	for _, was := range a.FormerChannels() {
+		s, now, err := p.Chain.State(ctx, was.Channel.ID)
+		if err != nil {
+			return nil, err
+		}
+		f := Past{Channel: was.Channel.ID, Deposited: s.Deposited, Claimed: s.Claimed, Closed: s.Status(now) == channel.Closed}
+		if f.Closed {
+			f.Refunded = s.Remaining()
+		}
+		all = append(all, f)
+	}
+	return all, nil
 }

@@ -141,8 +141,8 @@ func (s *Store) Find(nameOrID string) (*App, error) {
 	return found, nil
 }
 
-// FindChannel returns the app that a channel is of; it returns ErrNoApp. For a channel that the app has left behind it is a copy that uses
-// that one, and is not saved.
+// FindChannel returns the app that a channel is of; it returns ErrNoApp. For a channel that is not the one that pays for the app it is a copy
+// that uses that one, and is not saved.
 func (s *Store) FindChannel(id channel.ID) (*App, error) {
 	all, err := s.Apps()
 	if err != nil {
@@ -152,11 +152,13 @@ func (s *Store) FindChannel(id channel.ID) (*App, error) {
 		if a.Channel.ID == id {
 			return a, nil
 		}
-		for _, c := range a.Past {
+		others := a.Past
+		if a.Next != nil {
+			others = append([]Channel{*a.Next}, others...)
+		}
+		for _, c := range others {
 			if c.ID == id {
-				past := *a
-				past.Channel, past.loose, past.ref = c, true, id.String()
-				return &past, nil
+				return a.on(c), nil
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/apocryph/apocryph/internal/delegation"
 	"github.com/apocryph/apocryph/internal/eip712"
 	"github.com/apocryph/apocryph/internal/evidence"
+	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	orderv1 "github.com/apocryph/apocryph/internal/gen/orderv1"
 	providerv1 "github.com/apocryph/apocryph/internal/gen/providerv1"
 	"github.com/apocryph/apocryph/internal/gen/providerv1/providerv1connect"
@@ -55,13 +57,16 @@ type world struct {
 	openings []publisher.Opening
 
 	// The provider.
-	mu       sync.Mutex
-	signer   *ecdsa.PrivateKey
-	prices   tariff.Tariff
-	edit     func(*orderv1.Quote)
-	calls    []string
-	apps     map[delegation.AppID]*providerv1.AppStatus
-	terms    map[delegation.AppID]channel.Terms
+	mu     sync.Mutex
+	signer *ecdsa.PrivateKey
+	prices tariff.Tariff
+	edit   func(*orderv1.Quote)
+	calls  []string
+	apps   map[delegation.AppID]*providerv1.AppStatus
+	terms  map[delegation.AppID]channel.Terms
+	// rows are the channels of each app as they were ordered, oldest first.
+	rows     map[delegation.AppID][]channel.ID
+	kept     []*providerv1.VolumeStatus
 	sequence uint64
 	refuse   error
 	// forged says that the enclave does not accept what is ordered.
@@ -71,6 +76,8 @@ type world struct {
 	// takenBack says that what is ordered does not come up, and the version before serves.
 	takenBack bool
 	released  *publisher.Release
+	// bills answers instead, if it is set.
+	bills func(*providerv1.BillRequest) (*providerv1.BillResponse, error)
 
 	// crash names the step that is cut short, once.
 	crash string
@@ -106,7 +113,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, now: time.Now().Truncate(time.Second), domain: eip712.Domain{ChainID: 7, Contract: common.Address{9}},
 		states: map[channel.ID]channel.State{}, balance: tariff.Units(1_000_000), closings: map[channel.ID]publisher.Closing{},
-		apps: map[delegation.AppID]*providerv1.AppStatus{}, terms: map[delegation.AppID]channel.Terms{},
+		apps: map[delegation.AppID]*providerv1.AppStatus{}, terms: map[delegation.AppID]channel.Terms{}, rows: map[delegation.AppID][]channel.ID{},
 		prices: tariff.Tariff{Token: common.Address{5}, CPUHour: tariff.Units(40_000), MemoryGiBHour: tariff.Units(5_000)},
 		edit:   func(*orderv1.Quote) {},
 	}
@@ -344,7 +351,10 @@ func (w far) Apply(_ context.Context, r *providerv1.ApplyRequest) (*providerv1.A
 	if w.states[terms.ID(w.domain)].Status(w.now) != channel.Open || channel.ID(st.Channel) != terms.ID(w.domain) {
 		return nil, refusal(providerv1.Reason_REASON_CHANNEL_NOT_FOUND)
 	}
-	w.apps[st.App] = &providerv1.AppStatus{App: st.App[:], Phase: providerv1.Phase_PHASE_READY, Url: "http://x", ManifestHash: st.ManifestHash[:],
+	if err := w.follow(st, terms, r.Manifest); err != nil {
+		return nil, err
+	}
+	w.apps[st.App] = &providerv1.AppStatus{App: st.App[:], Channel: st.Channel[:], Volumes: w.kept, Phase: providerv1.Phase_PHASE_READY, Url: "http://x", ManifestHash: st.ManifestHash[:],
 		Conditions: []*providerv1.Condition{{Type: "Verified", Status: "True"}, {Type: "Ready", Status: "True"}}}
 	if w.forged {
 		w.apps[st.App].Conditions[0].Status = "False"
@@ -357,6 +367,23 @@ func (w far) Apply(_ context.Context, r *providerv1.ApplyRequest) (*providerv1.A
 	}
 	w.terms[st.App] = terms
 	return &providerv1.ApplyResponse{}, w.at("applied")
+}
+
+// follow takes a row of channels as the gateway does.
+func (w *world) follow(st delegation.Statement, t channel.Terms, m *manifestv1.Manifest) error {
+	var row []channel.ID
+	for _, id := range append(slices.Clone(st.Former), st.Channel) {
+		row = append(row, id)
+	}
+	had := w.rows[st.App]
+	if !slices.Equal(had, row) && (len(row) != len(had)+1 || !slices.Equal(had, row[:len(had)])) {
+		return refusal(providerv1.Reason_REASON_CHANNEL_TERMS)
+	}
+	if t.Cap.Cmp(quote.LeastCap(w.prices, m)) < 0 {
+		return refusal(providerv1.Reason_REASON_CAP_EXCEEDED)
+	}
+	w.rows[st.App] = row
+	return nil
 }
 
 func (w far) Status(_ context.Context, r *providerv1.StatusRequest) (*providerv1.StatusResponse, error) {
@@ -391,7 +418,10 @@ func (w far) Stop(_ context.Context, r *providerv1.StopRequest) (*providerv1.Sto
 	return &providerv1.StopResponse{}, w.at("stopped")
 }
 
-func (w far) Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error) {
+func (w far) Bill(_ context.Context, r *providerv1.BillRequest) (*providerv1.BillResponse, error) {
+	if w.bills != nil {
+		return w.bills(r)
+	}
 	u := usage.Rate{MilliCPU: 1000}.For(4) // ⌊40000 × 4 / 3600⌋ = 44
 	b := &providerv1.BillResponse{CpuMilliSeconds: u.CPU.String(), Owed: w.prices.Cost(u).String(), Final: true}
 	if r := w.released; r != nil {

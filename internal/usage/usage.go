@@ -65,6 +65,14 @@ func Product(rate, seconds int64) Quantity {
 // Add returns q + r.
 func (q Quantity) Add(r Quantity) Quantity { return Quantity{new(big.Int).Add(q.Big(), r.Big())} }
 
+// beyond returns q − r, or zero where r is greater.
+func (q Quantity) beyond(r Quantity) Quantity {
+	if q.Cmp(r) <= 0 {
+		return Quantity{}
+	}
+	return Quantity{new(big.Int).Sub(q.Big(), r.Big())}
+}
+
 // Big returns a copy.
 func (q Quantity) Big() *big.Int {
 	if q.n == nil {
@@ -122,6 +130,23 @@ func merge[T any](a, b map[string]T, sum func(T, T) T) map[string]T {
 		all[name] = v
 	}
 	return all
+}
+
+// Beyond returns what t has more than o; where it has less, nothing.
+func (t Totals) Beyond(o Totals) Totals {
+	more := Totals{
+		CPU:       t.CPU.beyond(o.CPU),
+		Memory:    t.Memory.beyond(o.Memory),
+		Ephemeral: t.Ephemeral.beyond(o.Ephemeral),
+		Storage:   t.Storage.beyond(o.Storage),
+		Egress:    t.Egress.beyond(o.Egress),
+	}
+	for name, q := range t.Extended {
+		if q = q.beyond(o.Extended[name]); q.Big().Sign() > 0 {
+			more.Extended = merge(more.Extended, map[string]UnitSeconds{name: q}, Quantity.Add)
+		}
+	}
+	return more
 }
 
 // Rate is what is reserved at one moment.

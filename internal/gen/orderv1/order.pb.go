@@ -313,7 +313,9 @@ type Statement struct {
 	// The channel that pays.
 	Channel []byte `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
 	// Unix seconds.
-	IssuedAt      uint64 `protobuf:"varint,6,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	IssuedAt uint64 `protobuf:"varint,6,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	// The channels that paid for the app before this one, oldest first; empty for a stop.
+	Former        [][]byte `protobuf:"bytes,7,rep,name=former,proto3" json:"former,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -388,6 +390,13 @@ func (x *Statement) GetIssuedAt() uint64 {
 		return x.IssuedAt
 	}
 	return 0
+}
+
+func (x *Statement) GetFormer() [][]byte {
+	if x != nil {
+		return x.Former
+	}
+	return nil
 }
 
 // SignedStatement carries the exact bytes that were signed.
@@ -984,7 +993,7 @@ type Account struct {
 	MemoryByteSeconds    string `protobuf:"bytes,5,opt,name=memory_byte_seconds,json=memoryByteSeconds,proto3" json:"memory_byte_seconds,omitempty"`
 	EphemeralByteSeconds string `protobuf:"bytes,6,opt,name=ephemeral_byte_seconds,json=ephemeralByteSeconds,proto3" json:"ephemeral_byte_seconds,omitempty"`
 	StorageByteSeconds   string `protobuf:"bytes,7,opt,name=storage_byte_seconds,json=storageByteSeconds,proto3" json:"storage_byte_seconds,omitempty"`
-	// Base units: usage × tariff, rounded down once.
+	// Base units: usage × tariff, rounded down once, and arrears.
 	Total []byte `protobuf:"bytes,8,opt,name=total,proto3" json:"total,omitempty"`
 	// Unix seconds up to which usage is counted; 0 before anything was.
 	AccruedTo uint64 `protobuf:"varint,9,opt,name=accrued_to,json=accruedTo,proto3" json:"accrued_to,omitempty"`
@@ -995,7 +1004,9 @@ type Account struct {
 	// Bytes that left for addresses outside of the cluster; empty under a tariff without a price for it.
 	EgressBytes string `protobuf:"bytes,12,opt,name=egress_bytes,json=egressBytes,proto3" json:"egress_bytes,omitempty"`
 	// Of extended resources that the tariff has a price for, sorted by name; none of which nothing was used.
-	Extended      []*UnitSeconds `protobuf:"bytes,13,rep,name=extended,proto3" json:"extended,omitempty"`
+	Extended []*UnitSeconds `protobuf:"bytes,13,rep,name=extended,proto3" json:"extended,omitempty"`
+	// What channels before this one left unpaid when they were closed, and this one pays.
+	Arrears       []byte `protobuf:"bytes,20,opt,name=arrears,proto3" json:"arrears,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1121,6 +1132,13 @@ func (x *Account) GetExtended() []*UnitSeconds {
 	return nil
 }
 
+func (x *Account) GetArrears() []byte {
+	if x != nil {
+		return x.Arrears
+	}
+	return nil
+}
+
 // UnitSeconds is how much of an extended resource was used: units × seconds as a decimal integer.
 type UnitSeconds struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1226,6 +1244,128 @@ func (x *SignedAccount) GetSignature() []byte {
 	return nil
 }
 
+// Arrears are what a channel left unpaid of its final account when it was closed, and the channel of the same app that pays it instead. The
+// voucher key signs SHA-256("apocryph/arrears/v1\0" ‖ encoding).
+type Arrears struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	App           []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Channel       []byte                 `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	On            []byte                 `protobuf:"bytes,3,opt,name=on,proto3" json:"on,omitempty"`
+	Amount        []byte                 `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Arrears) Reset() {
+	*x = Arrears{}
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Arrears) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Arrears) ProtoMessage() {}
+
+func (x *Arrears) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Arrears.ProtoReflect.Descriptor instead.
+func (*Arrears) Descriptor() ([]byte, []int) {
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Arrears) GetApp() []byte {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *Arrears) GetChannel() []byte {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *Arrears) GetOn() []byte {
+	if x != nil {
+		return x.On
+	}
+	return nil
+}
+
+func (x *Arrears) GetAmount() []byte {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+type SignedArrears struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Arrears       []byte                 `protobuf:"bytes,1,opt,name=arrears,proto3" json:"arrears,omitempty"`
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignedArrears) Reset() {
+	*x = SignedArrears{}
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignedArrears) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignedArrears) ProtoMessage() {}
+
+func (x *SignedArrears) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_order_v1_order_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignedArrears.ProtoReflect.Descriptor instead.
+func (*SignedArrears) Descriptor() ([]byte, []int) {
+	return file_apocryph_order_v1_order_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SignedArrears) GetArrears() []byte {
+	if x != nil {
+		return x.Arrears
+	}
+	return nil
+}
+
+func (x *SignedArrears) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 var File_apocryph_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_apocryph_order_v1_order_proto_rawDesc = "" +
@@ -1249,14 +1389,15 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"delegation\x18\x01 \x01(\v2\x1d.apocryph.order.v1.DelegationR\n" +
 	"delegation\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xc8\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xe0\x01\n" +
 	"\tStatement\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x121\n" +
 	"\x06action\x18\x02 \x01(\x0e2\x19.apocryph.order.v1.ActionR\x06action\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12#\n" +
 	"\rmanifest_hash\x18\x04 \x01(\fR\fmanifestHash\x12\x18\n" +
 	"\achannel\x18\x05 \x01(\fR\achannel\x12\x1b\n" +
-	"\tissued_at\x18\x06 \x01(\x04R\bissuedAt\"\x92\x01\n" +
+	"\tissued_at\x18\x06 \x01(\x04R\bissuedAt\x12\x16\n" +
+	"\x06former\x18\a \x03(\fR\x06former\"\x92\x01\n" +
 	"\x0fSignedStatement\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12C\n" +
@@ -1309,7 +1450,7 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\bcontract\x18\v \x01(\fR\bcontract\"A\n" +
 	"\vSignedQuote\x12\x14\n" +
 	"\x05quote\x18\x01 \x01(\fR\x05quote\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xd7\x03\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xf1\x03\n" +
 	"\aAccount\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\fR\achannel\x12\x16\n" +
@@ -1325,12 +1466,21 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	" \x01(\x04R\bsequence\x12\x14\n" +
 	"\x05final\x18\v \x01(\bR\x05final\x12!\n" +
 	"\fegress_bytes\x18\f \x01(\tR\vegressBytes\x12:\n" +
-	"\bextended\x18\r \x03(\v2\x1e.apocryph.order.v1.UnitSecondsR\bextended\"L\n" +
+	"\bextended\x18\r \x03(\v2\x1e.apocryph.order.v1.UnitSecondsR\bextended\x12\x18\n" +
+	"\aarrears\x18\x14 \x01(\fR\aarrears\"L\n" +
 	"\vUnitSeconds\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12!\n" +
 	"\funit_seconds\x18\x02 \x01(\tR\vunitSeconds\"G\n" +
 	"\rSignedAccount\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\fR\aaccount\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"]\n" +
+	"\aArrears\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\fR\achannel\x12\x0e\n" +
+	"\x02on\x18\x03 \x01(\fR\x02on\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\fR\x06amount\"G\n" +
+	"\rSignedArrears\x12\x18\n" +
+	"\aarrears\x18\x01 \x01(\fR\aarrears\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature*w\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x12\n" +
@@ -1356,7 +1506,7 @@ func file_apocryph_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_apocryph_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_apocryph_order_v1_order_proto_goTypes = []any{
 	(Operation)(0),           // 0: apocryph.order.v1.Operation
 	(Action)(0),              // 1: apocryph.order.v1.Action
@@ -1373,6 +1523,8 @@ var file_apocryph_order_v1_order_proto_goTypes = []any{
 	(*Account)(nil),          // 12: apocryph.order.v1.Account
 	(*UnitSeconds)(nil),      // 13: apocryph.order.v1.UnitSeconds
 	(*SignedAccount)(nil),    // 14: apocryph.order.v1.SignedAccount
+	(*Arrears)(nil),          // 15: apocryph.order.v1.Arrears
+	(*SignedArrears)(nil),    // 16: apocryph.order.v1.SignedArrears
 }
 var file_apocryph_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: apocryph.order.v1.Delegation.operations:type_name -> apocryph.order.v1.Operation
@@ -1402,7 +1554,7 @@ func file_apocryph_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_order_v1_order_proto_rawDesc), len(file_apocryph_order_v1_order_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

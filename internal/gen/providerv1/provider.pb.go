@@ -1229,8 +1229,10 @@ func (x *Event) GetWarning() bool {
 }
 
 type BillRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	App           []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	App   []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	// One that paid for the app before; empty for the channel that pays now.
+	Channel       []byte `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1272,7 +1274,14 @@ func (x *BillRequest) GetApp() []byte {
 	return nil
 }
 
-// BillResponse is what the app used and what that costs. Quantities are exact decimal integers.
+func (x *BillRequest) GetChannel() []byte {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+// BillResponse is what the app used on one of its channels and what that costs. Quantities are exact decimal integers.
 type BillResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Tariff *orderv1.Tariff        `protobuf:"bytes,1,opt,name=tariff,proto3" json:"tariff,omitempty"`
@@ -1282,7 +1291,7 @@ type BillResponse struct {
 	MemoryByteSeconds    string `protobuf:"bytes,3,opt,name=memory_byte_seconds,json=memoryByteSeconds,proto3" json:"memory_byte_seconds,omitempty"`
 	EphemeralByteSeconds string `protobuf:"bytes,4,opt,name=ephemeral_byte_seconds,json=ephemeralByteSeconds,proto3" json:"ephemeral_byte_seconds,omitempty"`
 	StorageByteSeconds   string `protobuf:"bytes,5,opt,name=storage_byte_seconds,json=storageByteSeconds,proto3" json:"storage_byte_seconds,omitempty"`
-	// Base units: usage × tariff, rounded down.
+	// Base units: usage × tariff, rounded down, and arrears.
 	Owed string `protobuf:"bytes,6,opt,name=owed,proto3" json:"owed,omitempty"`
 	// What the newest voucher says, and what the chain says.
 	Vouchered string `protobuf:"bytes,7,opt,name=vouchered,proto3" json:"vouchered,omitempty"`
@@ -1306,7 +1315,10 @@ type BillResponse struct {
 	// Bytes that left for addresses outside of the cluster.
 	EgressBytes string `protobuf:"bytes,18,opt,name=egress_bytes,json=egressBytes,proto3" json:"egress_bytes,omitempty"`
 	// Of extended resources, sorted by name.
-	Extended      []*orderv1.UnitSeconds `protobuf:"bytes,19,rep,name=extended,proto3" json:"extended,omitempty"`
+	Extended []*orderv1.UnitSeconds `protobuf:"bytes,19,rep,name=extended,proto3" json:"extended,omitempty"`
+	// What channels before this one left unpaid, in base units, and the enclave's word on each; empty if that is nothing.
+	Arrears       string                   `protobuf:"bytes,30,opt,name=arrears,proto3" json:"arrears,omitempty"`
+	TakenOver     []*orderv1.SignedArrears `protobuf:"bytes,31,rep,name=taken_over,json=takenOver,proto3" json:"taken_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1470,6 +1482,20 @@ func (x *BillResponse) GetEgressBytes() string {
 func (x *BillResponse) GetExtended() []*orderv1.UnitSeconds {
 	if x != nil {
 		return x.Extended
+	}
+	return nil
+}
+
+func (x *BillResponse) GetArrears() string {
+	if x != nil {
+		return x.Arrears
+	}
+	return ""
+}
+
+func (x *BillResponse) GetTakenOver() []*orderv1.SignedArrears {
+	if x != nil {
+		return x.TakenOver
 	}
 	return nil
 }
@@ -1638,7 +1664,9 @@ type AppStatus struct {
 	// Why the app ended; empty before.
 	EndReason string `protobuf:"bytes,10,opt,name=end_reason,json=endReason,proto3" json:"end_reason,omitempty"`
 	// Sorted by name; those that left the manifest among them.
-	Volumes       []*VolumeStatus `protobuf:"bytes,11,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	Volumes []*VolumeStatus `protobuf:"bytes,11,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	// The channels that paid before, oldest first.
+	Former        []*FormerChannel `protobuf:"bytes,20,rep,name=former,proto3" json:"former,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1750,6 +1778,92 @@ func (x *AppStatus) GetVolumes() []*VolumeStatus {
 	return nil
 }
 
+func (x *AppStatus) GetFormer() []*FormerChannel {
+	if x != nil {
+		return x.Former
+	}
+	return nil
+}
+
+// FormerChannel is one that paid for an app until another took over.
+type FormerChannel struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Channel []byte                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	// It still pays: its successor is not confirmed on chain yet, or has not been taken up.
+	Pays bool `protobuf:"varint,2,opt,name=pays,proto3" json:"pays,omitempty"`
+	// It is closed, for good; claimed and refunded are what came of it, in decimal base units.
+	Closed        bool   `protobuf:"varint,3,opt,name=closed,proto3" json:"closed,omitempty"`
+	Claimed       string `protobuf:"bytes,4,opt,name=claimed,proto3" json:"claimed,omitempty"`
+	Refunded      string `protobuf:"bytes,5,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormerChannel) Reset() {
+	*x = FormerChannel{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormerChannel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormerChannel) ProtoMessage() {}
+
+func (x *FormerChannel) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormerChannel.ProtoReflect.Descriptor instead.
+func (*FormerChannel) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *FormerChannel) GetChannel() []byte {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *FormerChannel) GetPays() bool {
+	if x != nil {
+		return x.Pays
+	}
+	return false
+}
+
+func (x *FormerChannel) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *FormerChannel) GetClaimed() string {
+	if x != nil {
+		return x.Claimed
+	}
+	return ""
+}
+
+func (x *FormerChannel) GetRefunded() string {
+	if x != nil {
+		return x.Refunded
+	}
+	return ""
+}
+
 type VolumeStatus struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1762,7 +1876,7 @@ type VolumeStatus struct {
 
 func (x *VolumeStatus) Reset() {
 	*x = VolumeStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1888,7 @@ func (x *VolumeStatus) String() string {
 func (*VolumeStatus) ProtoMessage() {}
 
 func (x *VolumeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1901,7 @@ func (x *VolumeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStatus.ProtoReflect.Descriptor instead.
 func (*VolumeStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{24}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *VolumeStatus) GetName() string {
@@ -1825,7 +1939,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +1951,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +1964,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{25}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Condition) GetType() string {
@@ -1902,7 +2016,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1914,7 +2028,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,7 +2041,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{26}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -2030,9 +2144,10 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
 	"\x05count\x18\x05 \x01(\rR\x05count\x12\x18\n" +
-	"\awarning\x18\x06 \x01(\bR\awarning\"\x1f\n" +
+	"\awarning\x18\x06 \x01(\bR\awarning\"9\n" +
 	"\vBillRequest\x12\x10\n" +
-	"\x03app\x18\x01 \x01(\fR\x03app\"\x83\x06\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\fR\achannel\"\xde\x06\n" +
 	"\fBillResponse\x121\n" +
 	"\x06tariff\x18\x01 \x01(\v2\x19.apocryph.order.v1.TariffR\x06tariff\x12*\n" +
 	"\x11cpu_milli_seconds\x18\x02 \x01(\tR\x0fcpuMilliSeconds\x12.\n" +
@@ -2054,7 +2169,10 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\areserve\x18\x10 \x01(\tR\areserve\x12:\n" +
 	"\aaccount\x18\x11 \x01(\v2 .apocryph.order.v1.SignedAccountR\aaccount\x12!\n" +
 	"\fegress_bytes\x18\x12 \x01(\tR\vegressBytes\x12:\n" +
-	"\bextended\x18\x13 \x03(\v2\x1e.apocryph.order.v1.UnitSecondsR\bextendedB\x11\n" +
+	"\bextended\x18\x13 \x03(\v2\x1e.apocryph.order.v1.UnitSecondsR\bextended\x12\x18\n" +
+	"\aarrears\x18\x1e \x01(\tR\aarrears\x12?\n" +
+	"\n" +
+	"taken_over\x18\x1f \x03(\v2 .apocryph.order.v1.SignedArrearsR\ttakenOverB\x11\n" +
 	"\x0f_runway_seconds\"W\n" +
 	"\aRelease\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\fR\achannel\x12\x14\n" +
@@ -2063,7 +2181,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\vStopRequest\x12@\n" +
 	"\tstatement\x18\x01 \x01(\v2\".apocryph.order.v1.SignedStatementR\tstatement\"G\n" +
 	"\fStopResponse\x127\n" +
-	"\x06status\x18\x01 \x01(\v2\x1f.apocryph.provider.v1.AppStatusR\x06status\"\xb3\x03\n" +
+	"\x06status\x18\x01 \x01(\v2\x1f.apocryph.provider.v1.AppStatusR\x06status\"\xf0\x03\n" +
 	"\tAppStatus\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
@@ -2080,7 +2198,14 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\n" +
 	"end_reason\x18\n" +
 	" \x01(\tR\tendReason\x12<\n" +
-	"\avolumes\x18\v \x03(\v2\".apocryph.provider.v1.VolumeStatusR\avolumes\"]\n" +
+	"\avolumes\x18\v \x03(\v2\".apocryph.provider.v1.VolumeStatusR\avolumes\x12;\n" +
+	"\x06former\x18\x14 \x03(\v2#.apocryph.provider.v1.FormerChannelR\x06former\"\x8b\x01\n" +
+	"\rFormerChannel\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\fR\achannel\x12\x12\n" +
+	"\x04pays\x18\x02 \x01(\bR\x04pays\x12\x16\n" +
+	"\x06closed\x18\x03 \x01(\bR\x06closed\x12\x18\n" +
+	"\aclaimed\x18\x04 \x01(\tR\aclaimed\x12\x1a\n" +
+	"\brefunded\x18\x05 \x01(\tR\brefunded\"]\n" +
 	"\fVolumeStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
@@ -2166,7 +2291,7 @@ func file_apocryph_provider_v1_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_provider_v1_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(Reason)(0),                     // 0: apocryph.provider.v1.Reason
 	(Phase)(0),                      // 1: apocryph.provider.v1.Phase
@@ -2194,65 +2319,69 @@ var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(*StopRequest)(nil),             // 23: apocryph.provider.v1.StopRequest
 	(*StopResponse)(nil),            // 24: apocryph.provider.v1.StopResponse
 	(*AppStatus)(nil),               // 25: apocryph.provider.v1.AppStatus
-	(*VolumeStatus)(nil),            // 26: apocryph.provider.v1.VolumeStatus
-	(*Condition)(nil),               // 27: apocryph.provider.v1.Condition
-	(*ServiceStatus)(nil),           // 28: apocryph.provider.v1.ServiceStatus
-	(*manifestv1.Manifest)(nil),     // 29: apocryph.manifest.v1.Manifest
-	(*orderv1.SignedQuote)(nil),     // 30: apocryph.order.v1.SignedQuote
-	(*orderv1.SignedStatement)(nil), // 31: apocryph.order.v1.SignedStatement
-	(*orderv1.Terms)(nil),           // 32: apocryph.order.v1.Terms
-	(*orderv1.Tariff)(nil),          // 33: apocryph.order.v1.Tariff
-	(*orderv1.SignedAccount)(nil),   // 34: apocryph.order.v1.SignedAccount
-	(*orderv1.UnitSeconds)(nil),     // 35: apocryph.order.v1.UnitSeconds
+	(*FormerChannel)(nil),           // 26: apocryph.provider.v1.FormerChannel
+	(*VolumeStatus)(nil),            // 27: apocryph.provider.v1.VolumeStatus
+	(*Condition)(nil),               // 28: apocryph.provider.v1.Condition
+	(*ServiceStatus)(nil),           // 29: apocryph.provider.v1.ServiceStatus
+	(*manifestv1.Manifest)(nil),     // 30: apocryph.manifest.v1.Manifest
+	(*orderv1.SignedQuote)(nil),     // 31: apocryph.order.v1.SignedQuote
+	(*orderv1.SignedStatement)(nil), // 32: apocryph.order.v1.SignedStatement
+	(*orderv1.Terms)(nil),           // 33: apocryph.order.v1.Terms
+	(*orderv1.Tariff)(nil),          // 34: apocryph.order.v1.Tariff
+	(*orderv1.SignedAccount)(nil),   // 35: apocryph.order.v1.SignedAccount
+	(*orderv1.UnitSeconds)(nil),     // 36: apocryph.order.v1.UnitSeconds
+	(*orderv1.SignedArrears)(nil),   // 37: apocryph.order.v1.SignedArrears
 }
 var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	0,  // 0: apocryph.provider.v1.ErrorInfo.reason:type_name -> apocryph.provider.v1.Reason
-	29, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	30, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
-	29, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	31, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	32, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
-	30, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
+	30, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	31, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
+	30, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	32, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	33, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
+	31, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
 	25, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
 	25, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
 	25, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
 	25, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
 	19, // 11: apocryph.provider.v1.EventsResponse.event:type_name -> apocryph.provider.v1.Event
-	33, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
+	34, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
 	22, // 13: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
-	34, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
-	35, // 15: apocryph.provider.v1.BillResponse.extended:type_name -> apocryph.order.v1.UnitSeconds
-	31, // 16: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	25, // 17: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	1,  // 18: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
-	27, // 19: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
-	28, // 20: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
-	26, // 21: apocryph.provider.v1.AppStatus.volumes:type_name -> apocryph.provider.v1.VolumeStatus
-	3,  // 22: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
-	5,  // 23: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
-	7,  // 24: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
-	9,  // 25: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
-	11, // 26: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
-	13, // 27: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
-	15, // 28: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
-	17, // 29: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
-	20, // 30: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
-	23, // 31: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
-	4,  // 32: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
-	6,  // 33: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
-	8,  // 34: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
-	10, // 35: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
-	12, // 36: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
-	14, // 37: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
-	16, // 38: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
-	18, // 39: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
-	21, // 40: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
-	24, // 41: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
-	32, // [32:42] is the sub-list for method output_type
-	22, // [22:32] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	35, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
+	36, // 15: apocryph.provider.v1.BillResponse.extended:type_name -> apocryph.order.v1.UnitSeconds
+	37, // 16: apocryph.provider.v1.BillResponse.taken_over:type_name -> apocryph.order.v1.SignedArrears
+	32, // 17: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	25, // 18: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	1,  // 19: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
+	28, // 20: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
+	29, // 21: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
+	27, // 22: apocryph.provider.v1.AppStatus.volumes:type_name -> apocryph.provider.v1.VolumeStatus
+	26, // 23: apocryph.provider.v1.AppStatus.former:type_name -> apocryph.provider.v1.FormerChannel
+	3,  // 24: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
+	5,  // 25: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
+	7,  // 26: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
+	9,  // 27: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
+	11, // 28: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
+	13, // 29: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
+	15, // 30: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
+	17, // 31: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
+	20, // 32: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
+	23, // 33: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
+	4,  // 34: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
+	6,  // 35: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
+	8,  // 36: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
+	10, // 37: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
+	12, // 38: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
+	14, // 39: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
+	16, // 40: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
+	18, // 41: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
+	21, // 42: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
+	24, // 43: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
+	34, // [34:44] is the sub-list for method output_type
+	24, // [24:34] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_provider_v1_provider_proto_init() }
@@ -2268,7 +2397,7 @@ func file_apocryph_provider_v1_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_provider_v1_provider_proto_rawDesc), len(file_apocryph_provider_v1_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
