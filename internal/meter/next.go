@@ -138,6 +138,7 @@ func (a *account) pod(p *corev1.Pod) {
 		}, rate)
 	}
 	switch {
+	case t.untold(m, a.now):
 	case t.over && i < 0: // never started, so there is nothing to write down
 		a.release = append(a.release, p.UID)
 	case t.over:
@@ -149,6 +150,9 @@ func (a *account) pod(p *corev1.Pod) {
 		upTo := m.upTo()
 		if !t.running && t.end.Before(upTo) {
 			upTo = t.end // it may have been the last
+		}
+		if !t.ordered.IsZero() && t.ordered.Before(upTo) {
+			upTo = t.ordered // its end is reported when all that it had is taken down, which may be long after it
 		}
 		a.accrue(i, rate, upTo)
 	}

@@ -67,7 +67,15 @@ func initRan(from, to int64) func(*corev1.Pod) {
 	}
 }
 
-func deleted(p *corev1.Pod)     { p.DeletionTimestamp = stampPtr(0) }
+func deleted(p *corev1.Pod) { p.DeletionTimestamp = stampPtr(0) }
+
+// deletedAt is a deletion that was ordered at some second, with grace.
+func deletedAt(ordered, grace int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.DeletionTimestamp, p.DeletionGracePeriodSeconds = stampPtr(ordered+grace), &grace
+	}
+}
+
 func failed(p *corev1.Pod)      { p.Status.Phase = corev1.PodFailed }
 func unscheduled(p *corev1.Pod) { p.Spec.NodeName = "" }
 func unguarded(p *corev1.Pod)   { p.Finalizers = nil }
@@ -254,15 +262,15 @@ func TestNext(t *testing.T) {
 			want: status{Totals: totals(29), ClosedUIDs: []string{"b"}}, released: []types.UID{"b"},
 		},
 		"a deleted pod that still runs goes on": {
-			pods: []corev1.Pod{pod("a", running(10), deleted)}, beat: 90, now: 100,
+			pods: []corev1.Pod{pod("a", running(10), deletedAt(80, 0))}, beat: 90, now: 100,
 			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
 		},
 		"a deleted pod goes on while a sidecar runs": {
-			pods: []corev1.Pod{pod("a", ran(20, 40), sidecar(10), deleted)}, beat: 90, now: 100,
+			pods: []corev1.Pod{pod("a", ran(20, 40), sidecar(10), deletedAt(80, 0))}, beat: 90, now: 100,
 			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(70))}, AccruedTo: stampPtr(70)},
 		},
 		"a deleted pod whose containers have ended may have started one again": {
-			pods: []corev1.Pod{pod("a", ran(10, 40), deleted)}, beat: 90, now: 100,
+			pods: []corev1.Pod{pod("a", ran(10, 40), deletedAt(80, 0))}, beat: 90, now: 100,
 			want: status{Totals: zero, Open: intervals{openPod("a", 11, stampPtr(40))}, AccruedTo: stampPtr(40)},
 		},
 		"a deleted pod that never had a machine is free": {

@@ -22,6 +22,8 @@ type podTimes struct {
 	running bool
 	// over says that no container runs or will run any more.
 	over bool
+	// ordered is when its deletion was ordered, changed when its conditions last did; zero if never.
+	ordered, changed time.Time
 }
 
 // times reads a pod's status. Ends that are recorded for later than latest are not believed; zero is no bound.
@@ -54,7 +56,23 @@ func times(p *corev1.Pod, latest time.Time) podTimes {
 	// A kubelet makes the phase terminal when the last container has ended, and not before. That all of them have ended says less: one that was
 	// started again before the deletion may not be reported yet.
 	t.over = terminal || (!p.DeletionTimestamp.IsZero() && p.Spec.NodeName == "")
+	if !p.DeletionTimestamp.IsZero() { // which is when the grace will be over
+		t.ordered = p.DeletionTimestamp.Time
+		if grace := p.DeletionGracePeriodSeconds; grace != nil {
+			t.ordered = t.ordered.Add(-time.Duration(*grace) * time.Second)
+		}
+	}
+	for _, c := range p.Status.Conditions {
+		t.changed = later(t.changed, c.LastTransitionTime.Time)
+	}
 	return t
+}
+
+// untold says that the phase is terminal and the end of some container is yet to come: a kubelet that evicts makes a status first, with the phase
+// that it will have, and kills then. If it is quick with that it sends both, the first with containers that run. The second follows at once; but a
+// machine that is gone, or whose Node is, tells nothing more.
+func (t podTimes) untold(m Machine, now time.Time) bool {
+	return t.over && t.running && !m.Beat.IsZero() && now.Sub(m.Beat) <= maxSilence && m.Beat.Sub(t.changed) <= maxSilence
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -111,6 +111,76 @@ func TestAnEvictedPodIsClosedThoughNobodyDeletesIt(t *testing.T) {
 	s.written()
 }
 
+// A kubelet that kills sooner than it reports sends the phase that a pod will have with containers that run, and their ends with the next status.
+func TestAnEvictedPodWhoseEndIsYetToComeIsNotClosed(t *testing.T) {
+	early := []func(*corev1.Pod){running(10), failed, changed(98)}
+	t.Run("it comes", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.is(pod("a", early...))
+		s.lasts(60)
+		s.billed(100 - 20 - 11)
+		s.is(pod("a", ran(10, 98), failed, changed(98)))
+		s.lasts(5)
+		s.billed(98 - 11)
+		s.written()
+	})
+	t.Run("of one that was not seen before", func(t *testing.T) {
+		s := begin(t)
+		s.lasts(100)
+		s.is(pod("a", early...))
+		s.lasts(5)
+		s.is(pod("a", ran(10, 98), failed, changed(98)))
+		s.lasts(5)
+		s.billed(98 - 11)
+		s.written()
+	})
+	t.Run("it does not come", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.is(pod("a", early...))
+		s.lasts(98 + 120 + 10 - 100 + 5)
+		s.billed(100 - 20 - 11)
+		s.written()
+	})
+	t.Run("the machine is lost before it comes", func(t *testing.T) {
+		s := begin(t)
+		s.is(pod("a", running(10)))
+		s.lasts(100)
+		s.is(pod("a", early...))
+		s.mute = true
+		s.lasts(100)
+		if len(s.pods) == 0 {
+			t.Error("it was let go while the machine may still say how it ended")
+		}
+		s.lasts(30)
+		s.billed(100 - 20 - 11)
+		s.written()
+	})
+}
+
+func changed(at int64) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, LastTransitionTime: stamp(at)}}
+	}
+}
+
+// When all that a pod had is taken down its end is reported, which may be long after it. Until then only what was before the order is certain.
+func TestADeletedPodIsNotBilledBeyondTheOrderBeforeItsEndIsTold(t *testing.T) {
+	s := begin(t)
+	s.is(pod("a", running(10)))
+	s.lasts(100)
+	s.is(pod("a", running(10), deletedAt(99, 30)))
+	s.lasts(200) // it ends at 101, and its network is not taken down before 300
+	s.billed(99 - 11)
+	s.is(pod("a", ran(10, 101), failed, deletedAt(99, 30)))
+	s.lasts(5)
+	s.billed(101 - 11)
+	s.written()
+}
+
 // A pod that gives way to another is deleted by the scheduler, and counts until its last container has ended.
 func TestAPreemptedPodCountsToItsEnd(t *testing.T) {
 	s := begin(t)
