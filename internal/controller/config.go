@@ -16,13 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/outside"
 )
 
 // ErrConfig says that the configuration can't be used.
@@ -82,10 +82,8 @@ func (c Config) check() error {
 	case c.PublicScheme != "http" && c.PublicScheme != "https":
 		return fmt.Errorf("public scheme %q is neither http nor https: %w", c.PublicScheme, ErrConfig)
 	}
-	for _, cidr := range c.DenyEgress {
-		if p, err := netip.ParsePrefix(cidr); err != nil || p.Masked() != p {
-			return fmt.Errorf("denied egress %q is not a CIDR: %w", cidr, ErrConfig)
-		}
+	if _, err := outside.Parse(c.DenyEgress); err != nil {
+		return fmt.Errorf("denied egress: %w: %w", err, ErrConfig)
 	}
 	return nil
 }

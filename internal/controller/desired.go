@@ -4,7 +4,6 @@ package controller
 
 import (
 	"fmt"
-	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -17,6 +16,7 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 	"github.com/apocryph/apocryph/internal/manifest"
+	"github.com/apocryph/apocryph/internal/outside"
 	"github.com/apocryph/apocryph/internal/usage"
 )
 
@@ -220,24 +220,18 @@ func ports(protocol corev1.Protocol, first uint32, last int32) networkingv1.Netw
 	return p
 }
 
-// internet is every public address: not the provider's network, its machines' metadata services, or carrier-grade NAT's inside.
+// internet is every address that lies outside: what apps send there is what is counted, too.
 func internet(deny []string) []networkingv1.NetworkPolicyPeer {
-	v4 := &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{
-		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-		"192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-	}}
-	// Global unicast only, which leaves out unique-local, link-local, multicast and IPv4-mapped addresses and NAT64's prefix;
-	// 6to4 carries any IPv4 address, private ones too.
-	v6 := &networkingv1.IPBlock{CIDR: "2000::/3", Except: []string{"2002::/16"}}
-	for _, cidr := range deny {
-		p := netip.MustParsePrefix(cidr) // checked by Config.check
-		for _, block := range []*networkingv1.IPBlock{v4, v6} {
-			if whole := netip.MustParsePrefix(block.CIDR); whole.Contains(p.Addr()) && p.Bits() > whole.Bits() {
-				block.Except = append(block.Except, cidr)
-			}
+	own, _ := outside.Parse(deny) // checked by Config.check
+	var peers []networkingv1.NetworkPolicyPeer
+	for _, b := range outside.Blocks(own) {
+		block := &networkingv1.IPBlock{CIDR: b.Whole.String()}
+		for _, p := range b.Except {
+			block.Except = append(block.Except, p.String())
 		}
+		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: block})
 	}
-	return []networkingv1.NetworkPolicyPeer{{IPBlock: v4}, {IPBlock: v6}}
+	return peers
 }
 
 func (d *desired) claim(v *manifestv1.Volume) client.Object {
