@@ -13,6 +13,7 @@ type cli struct {
 	Imagestore imagestoreCmd `cmd:"" help:"Take pushed images and serve them to kubelet."`
 	Logstore   logstoreCmd   `cmd:"" help:"Keep what apps' services wrote last on this machine."`
 	Facade     facadeCmd     `cmd:"" help:"Route app users to apps by host name."`
+	Egress     egressCmd     `cmd:"" help:"Count what apps' pods on this machine send outside of the cluster."`
 	Meter      meterCmd      `cmd:"" help:"Write down what apps use."`
 	Invoicer   invoicerCmd   `cmd:"" help:"Claim what is due and watch channels."`
 	Doctor     doctorCmd     `cmd:"" help:"Look whether the cluster, the chain and the enclave are what the others take them for."`

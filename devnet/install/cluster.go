@@ -191,6 +191,7 @@ func (i *Installer) values(c Contracts) (map[string]any, error) {
 		"network":   map[string]any{"apiServer": map[string]any{"cidr": i.NodeIP + "/32", "port": i.APINodePort}},
 		// Quicker than a provider would have it, so that people see their bill grow.
 		"meter":    map[string]any{"tick": "5s"},
+		"egress":   map[string]any{"enabled": true, "every": "2s"},
 		"keeper":   map[string]any{"voucherEvery": "5s"},
 		"invoicer": map[string]any{"claimEvery": "5s", "batchEvery": "1s"},
 	}, nil

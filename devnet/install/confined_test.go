@@ -26,6 +26,12 @@ var exceptions = map[string][]string{
 		"mounts a directory of a machine", // the images, which outlive its pods
 		"takes a port of a machine",       // kubelet pulls from loopback
 	},
+	"egress": {
+		"may run as root",                 // whose the files are that say which link is a pod's
+		"mounts a directory of a machine", // those files, which it can't write to
+		"is on the machine's network",     // whose packet filter counts
+		"has capabilities",                // the one to change that
+	},
 	"logstore": {
 		"may run as root",                 // whose the runtime's log files are; it has no capability
 		"mounts a directory of a machine", // pods' logs, which it can't write to, and what it keeps
@@ -162,7 +168,7 @@ func provider(more ...map[string]any) map[string]any {
 }
 
 func TestTheProvidersPodsHaveNoMoreThanTheyNeed(t *testing.T) {
-	pods := rendered(t, provider())
+	pods := rendered(t, provider(map[string]any{"egress": map[string]any{"enabled": true}}))
 	var names []string
 	for _, p := range pods {
 		names = append(names, p.name)
@@ -172,7 +178,7 @@ func TestTheProvidersPodsHaveNoMoreThanTheyNeed(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"controller", "doctor", "doctor-test", "facade", "gateway", "imagestore", "invoicer", "keeper", "logstore", "meter"}; !slices.Equal(names, want) {
+	if want := []string{"controller", "doctor", "doctor-test", "egress", "facade", "gateway", "imagestore", "invoicer", "keeper", "logstore", "meter"}; !slices.Equal(names, want) {
 		t.Errorf("pods %q, want %q", names, want)
 	}
 }
@@ -228,6 +234,26 @@ func TestWhatATemplateLosesIsSeen(t *testing.T) {
 	if got := fmt.Sprint(freedoms(p)); got != "[has a token that gives no rights]" {
 		t.Errorf("seen: %s", got)
 	}
+}
+
+// What counts in the machine's packet filter has the one capability that this takes, and its directory for reading only.
+func TestTheCounterHasOneCapability(t *testing.T) {
+	for _, p := range rendered(t, provider(map[string]any{"egress": map[string]any{"enabled": true}})) {
+		if p.name != "egress" {
+			continue
+		}
+		c := p.spec.Containers[0]
+		if got := c.SecurityContext.Capabilities; !slices.Equal(got.Add, []corev1.Capability{"NET_ADMIN"}) || !slices.Equal(got.Drop, []corev1.Capability{"ALL"}) {
+			t.Errorf("capabilities %v", got)
+		}
+		for _, m := range c.VolumeMounts {
+			if !m.ReadOnly {
+				t.Errorf("it may write to %s", m.MountPath)
+			}
+		}
+		return
+	}
+	t.Error("there is no counter")
 }
 
 func onMachine() corev1.Volume {

@@ -31,6 +31,8 @@ type entry struct {
 	app, uid string
 	bytes    int64
 	closed   bool
+	// sure says that bytes has what was reported before: a counter that was not made by guess said so.
+	sure bool
 	// since is when it was first seen closed, met says that the meter was seen to know of its pod.
 	since time.Time
 	met   bool
@@ -86,9 +88,12 @@ func (b *book) count(have []tally, boxes []sandbox, there machine, now time.Time
 	for _, t := range have {
 		alive[t.box] = alive[t.box] || t.still(owner, there)
 		sums[t.box] += t.total()
-		if _, ok := b.entries[t.box]; !ok {
-			b.entries[t.box] = entry{app: t.app, uid: t.uid}
+		e, ok := b.entries[t.box]
+		if !ok {
+			e = entry{app: t.app, uid: t.uid}
 		}
+		e.sure = e.sure || !t.guess
+		b.entries[t.box] = e
 	}
 	for _, t := range guesses(have) {
 		sums[t.box] += b.before[t.box]
@@ -165,7 +170,7 @@ func (b *book) plan(have []tally, boxes []sandbox, there machine) (drop, put []t
 			// What was known of the sandbox and is in no counter any more goes on in this one.
 			base := max(0, b.entries[box.id].bytes-sums[box.id])
 			sums[box.id] += base
-			put = append(put, tally{link: link, box: box.id, app: box.app, uid: box.uid, base: base, guess: !b.known})
+			put = append(put, tally{link: link, box: box.id, app: box.app, uid: box.uid, base: base, guess: !b.known && !b.entries[box.id].sure})
 		}
 	}
 	return drop, put

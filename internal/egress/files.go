@@ -11,12 +11,23 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/delegation"
 )
 
-// maxFile bounds what is read of a file; the largest have a few kilobytes.
-const maxFile = 256 << 10
+const (
+	// maxFile bounds what is read of a file; the largest have a few kilobytes.
+	maxFile = 256 << 10
+	// What names a sandbox has bounds, so that a counter can say all of it of itself.
+	maxBox, maxUID = 128, 36
+)
+
+// word reports whether a name is one that a counter's comment can hold.
+func word(s string, most int) bool {
+	return s != "" && len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
 
 // errFile says that a file is not what libcni keeps of a sandbox.
 var errFile = errors.New("not a kept result of a network plugin")
@@ -87,7 +98,7 @@ func parse(b []byte) (*attachment, error) {
 			IPs        []struct{ Address string }       `json:"ips"`
 		} `json:"result"`
 	}
-	if err := json.Unmarshal(b, &kept); err != nil || kept.Kind != "cniCacheV1" || kept.ContainerID == "" {
+	if err := json.Unmarshal(b, &kept); err != nil || kept.Kind != "cniCacheV1" {
 		return nil, errFile
 	}
 	args := map[string]string{}
@@ -95,10 +106,13 @@ func parse(b []byte) (*attachment, error) {
 		args[a[0]] = a[1]
 	}
 	app, ok := v1alpha1.AppOf(args["K8S_POD_NAMESPACE"])
-	if !ok || args["K8S_POD_UID"] == "" {
+	if _, err := delegation.ParseAppID(app); !ok || err != nil {
 		return nil, nil //nolint:nilnil // it is read, and there is nothing to count
 	}
 	a := &attachment{box: kept.ContainerID, app: app, uid: args["K8S_POD_UID"]}
+	if !word(a.box, maxBox) || !word(a.uid, maxUID) {
+		return nil, errFile
+	}
 	for _, i := range kept.Result.Interfaces {
 		if i.Sandbox == "" && i.Name != "" {
 			a.ends = append(a.ends, i.Name)

@@ -28,6 +28,8 @@ const (
 	chainName = "forward"
 	// batch bounds the elements of one message, whose length has 16 bits.
 	batch = 64
+	// maxComment is what the kernel keeps of what is said of an element, in one value.
+	maxComment = 254
 )
 
 // table is the agent's part of the kernel's packet filter:

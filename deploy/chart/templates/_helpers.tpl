@@ -33,6 +33,11 @@ args:
 env:
   {{- . | nindent 2 }}
 {{- end }}
+{{- $health := "{path: /healthz, port: metrics}" }}
+{{- if .loopback }}
+{{- /* On the machine's network: the port is the machine's, and nobody else's to reach. */}}
+{{- $health = printf "{host: 127.0.0.1, path: /healthz, port: %d}" (int .loopback) }}
+{{- else }}
 ports:
   - {name: metrics, containerPort: 9090}
   {{- range $name, $port := .ports }}
@@ -41,15 +46,16 @@ ports:
   {{- with .extraPorts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
 livenessProbe:
-  httpGet: {path: /healthz, port: metrics}
+  httpGet: {{ $health }}
   periodSeconds: 10
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: /healthz, port: metrics}
+  httpGet: {{ $health }}
   periodSeconds: 5
 startupProbe:
-  httpGet: {path: /healthz, port: metrics}
+  httpGet: {{ $health }}
   periodSeconds: 1
   failureThreshold: 120
 resources:
@@ -60,7 +66,7 @@ resources:
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
+  capabilities: {drop: [ALL]{{ with .capability }}, add: [{{ . }}]{{ end }}}
 terminationMessagePolicy: FallbackToLogsOnError
 {{- with .mounts }}
 volumeMounts:
@@ -80,7 +86,7 @@ serviceAccountName: {{ .name }}
 enableServiceLinks: false
 securityContext:
   {{- if .rootUser }}
-  # Without any capability: it owns its directory on the machine, and nothing else follows from the number.
+  # It owns its directory on the machine, and nothing else follows from the number: what capabilities it has its container says.
   runAsUser: 0
   runAsGroup: 0
   {{- else }}
