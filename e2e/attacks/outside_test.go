@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,7 +54,7 @@ type outside struct {
 // newOutside puts the stand-ins up. They end with the test.
 func newOutside(t *testing.T, w *world) *outside {
 	t.Helper()
-	o := &outside{init: initOf(t, w.Root)}
+	o := &outside{init: w.Init(t)}
 	var nodes corev1.NodeList
 	if err := w.Kube.List(t.Context(), &nodes); err != nil || len(nodes.Items) != 1 {
 		t.Fatalf("%d machines, %v", len(nodes.Items), err)
@@ -75,7 +74,7 @@ func newOutside(t *testing.T, w *world) *outside {
 
 	program := bed.BuildProgram(t)
 	o.start(t, program, "10255") // the machine: who would answer at kubelet's old port
-	o.link(t, o.start(t, "unshare", "25 80", "--net", program))
+	w.Outside(t, o.start(t, "unshare", "25 80", "--net", program), append(neighbours(), metadata, mail)...)
 	return o
 }
 
@@ -103,56 +102,6 @@ func (o *outside) start(t *testing.T, program, ports string, args ...string) int
 }
 
 func (o *outside) namespace() string { return fmt.Sprintf("/proc/%d/ns/net", o.init) }
-
-// link routes the stand-ins' addresses to the namespace of a process.
-func (o *outside) link(t *testing.T, pid int) {
-	t.Helper()
-	there := fmt.Sprintf("/proc/%d/ns/net", pid)
-	ip := func(namespace string, args ...string) {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), "nsenter", append([]string{"--net=" + namespace, "ip"}, args...)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	ip(o.namespace(), "link", "add", "outside", "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(pid))
-	ip(o.namespace(), "addr", "add", "192.0.2.1/30", "dev", "outside")
-	ip(o.namespace(), "link", "set", "outside", "up")
-	ip(there, "addr", "add", "192.0.2.2/30", "dev", "eth0")
-	ip(there, "link", "set", "lo", "up")
-	ip(there, "link", "set", "eth0", "up")
-	ip(there, "route", "add", "default", "via", "192.0.2.1")
-	for _, a := range append(neighbours(), metadata, mail) {
-		ip(there, "addr", "add", a+"/32", "dev", "lo")
-		ip(o.namespace(), "route", "add", a+"/32", "via", "192.0.2.2")
-	}
-}
-
-// initOf finds the devnet's process 1: the only child of its supervisor.
-func initOf(t *testing.T, root string) int {
-	t.Helper()
-	supervisor, err := os.ReadFile(filepath.Join(root, "build", "devnet", "supervisor.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid := strings.TrimSpace(string(supervisor))
-	children, err := filepath.Glob("/proc/" + pid + "/task/*/children")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range children {
-		said, err := os.ReadFile(path)
-		if fields := strings.Fields(string(said)); err == nil && len(fields) > 0 {
-			n, err := strconv.Atoi(fields[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	t.Fatalf("supervisor %s has no child", pid)
-	return 0
-}
 
 // free makes a namespace that is no app's, and two pods that nothing confines: the second may do anything to the machine.
 func (w *world) free(t *testing.T) {

@@ -82,7 +82,7 @@ func serve(address string, h http.Handler) error {
 func attempts() map[string]func(*http.Request) (string, error) {
 	return map[string]func(*http.Request) (string, error){
 		// Of the network.
-		"dial": dial, "lookup": lookup, "transfer": transfer, "flood": flood, "borrow": borrow, "loopback": loopback, "scatter": scatter,
+		"dial": dial, "lookup": lookup, "transfer": transfer, "flood": flood, "borrow": borrow, "loopback": loopback, "scatter": scatter, "send": send,
 		// Of the kernel.
 		"system": system, "setuid": setuid, "capable": capable,
 		// Of files.

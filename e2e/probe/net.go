@@ -87,6 +87,33 @@ func scatter(r *http.Request) (string, error) {
 	return worked, nil
 }
 
+// send sends so many datagrams of so many bytes, whether or not anybody takes them.
+func send(r *http.Request) (string, error) {
+	n, err := number(r, "count", 10_000)
+	if err != nil {
+		return "", err
+	}
+	size, err := number(r, "bytes", 1400)
+	if err != nil {
+		return "", err
+	}
+	to, err := net.ResolveUDPAddr("udp4", r.FormValue("to"))
+	if err != nil {
+		return "", err
+	}
+	conn, err := net.ListenUDP("udp4", nil) // not connected: a refusal stops nothing
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	for range n {
+		if _, err := conn.WriteTo(make([]byte, size), to); err != nil {
+			return "", err
+		}
+	}
+	return worked, nil
+}
+
 // loopback says what listens on the pod's own loopback: that the attempts' sockets work at all.
 func loopback(r *http.Request) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(r.Context(), "tcp", "127.0.0.1:0")
