@@ -61,6 +61,8 @@ type doctorCmd struct {
 	AccessMode     string `help:"Access mode of volumes; empty is ReadWriteOncePod." enum:",ReadWriteOnce,ReadWriteOncePod,ReadWriteMany" default:""`
 	UserNamespaces bool   `help:"Tenants' pods run in user namespaces." default:"true" negatable:""`
 
+	EgressPriced bool `help:"What leaves the cluster has a price, so that every machine needs a counter."`
+
 	VolumeBytes int64 `help:"Size of the volume to try, in bytes: the storage class's least." default:"16777216"`
 	MaxPIDs     int   `name:"max-pids" help:"Most processes that a pod should be able to have." default:"4096"`
 
@@ -165,7 +167,7 @@ func (c *doctorCmd) config() doctor.Config {
 	return doctor.Config{
 		Namespace: c.Namespace, Probes: c.Probes, Image: c.Image, PullPolicy: corev1.PullPolicy(c.PullPolicy),
 		ImagePrefix: c.ImagePrefix, StorageClass: c.StorageClass, AccessMode: corev1.PersistentVolumeAccessMode(c.AccessMode),
-		UserNamespaces: c.UserNamespaces, VolumeBytes: c.VolumeBytes, MaxPIDs: c.MaxPIDs,
+		UserNamespaces: c.UserNamespaces, EgressPriced: c.EgressPriced, VolumeBytes: c.VolumeBytes, MaxPIDs: c.MaxPIDs,
 		Provider: c.Provider, Domain: c.domain(), RPC: c.RPC, MaxLag: c.MaxLag, MaxDrift: c.MaxDrift,
 		ClaimGas: c.ClaimGas, LeastClaims: c.LeastClaims, EnoughClaims: c.EnoughClaims,
 		Advisory: c.Advisory, Limit: c.Limit, AtOnce: c.AtOnce,

@@ -3,13 +3,20 @@
 package bed
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Init is the devnet's process 1, as this machine knows it: the only child of its supervisor.
@@ -46,6 +53,31 @@ func Within(t *testing.T, pid int, args ...string) string {
 		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+// FromMachine asks from the devnet's machine itself, which policies don't hold back.
+func (d *Devnet) FromMachine(t *testing.T) *http.Client {
+	t.Helper()
+	file := fmt.Sprintf("/proc/%d/ns/net", d.Init(t))
+	dial := func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and never unlocked, so that the thread ends with it
+			var f *os.File
+			if f, err = os.Open(file); err != nil {
+				return
+			}
+			defer func() { _ = f.Close() }()
+			if err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+				return
+			}
+			conn, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
+		}()
+		<-done
+		return conn, err
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: 30 * time.Second}
 }
 
 // Outside routes addresses to the network namespace of a process, as though they were elsewhere: no packet leaves this machine. The link ends

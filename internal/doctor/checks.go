@@ -114,6 +114,13 @@ func Checks() []Check {
 			at:   func(ctx context.Context, s *site) Verdict { return judged(s.end(ctx))(judgeEnd) },
 		},
 		{
+			Name: "EgressCounters", required: func(c Config) bool { return c.EgressPriced },
+			Asks: "Each machine that takes apps has an egress counter that looked within two minutes. Advisory where prices.egressGib is 0.",
+			Do: "set egress.enabled, see that the egress pod runs on the machine and what it logs, or set prices.egressGib to 0: what nobody counts is " +
+				"given away",
+			look: func(ctx context.Context, l *looker) Verdict { return judged(l.counters(ctx))(judgeCounters) },
+		},
+		{
 			Name: "Gas",
 			Asks: "The account that pays for claims can pay for doctor.gas.leastClaims at the present fee; below doctor.gas.enoughClaims it warns.",
 			Do:   "send coins of the chain to the gas account: what is not claimed is not earned, and apps go on running meanwhile",

@@ -55,6 +55,8 @@ type Config struct {
 	UserNamespaces bool
 	// VolumeBytes is how large a volume to ask for: the storage class's least.
 	VolumeBytes int64
+	// EgressPriced says that what leaves the cluster has a price, so that somebody has to count it.
+	EgressPriced bool
 	// MaxPIDs is the most processes that a pod should be able to have.
 	MaxPIDs int
 

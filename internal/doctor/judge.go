@@ -88,6 +88,38 @@ func judgeUsers(f userFacts) Verdict {
 	return verdict(OK, "user id %s in the pod is %s on the machine", fields[0], fields[1])
 }
 
+// maxSilence is how long a machine's counter may not have looked.
+const maxSilence = 2 * time.Minute
+
+type counterFacts struct {
+	priced bool
+	// machines are those that take apps, looked when their counters last did.
+	machines []string
+	looked   map[string]time.Time
+	now      time.Time
+}
+
+func judgeCounters(f counterFacts) Verdict {
+	var missing, silent []string
+	for _, m := range f.machines {
+		if at, ok := f.looked[m]; !ok {
+			missing = append(missing, m)
+		} else if f.now.Sub(at) > maxSilence {
+			silent = append(silent, m)
+		}
+	}
+	// Where nothing is charged nobody has to count, but a counter that is there and stands still is worth a word.
+	switch {
+	case len(silent) > 0:
+		return verdict(Fail, "the egress counter of %s has not looked for more than %s", strings.Join(silent, ", "), maxSilence)
+	case f.priced && len(missing) > 0:
+		return verdict(Fail, "what apps on %s send outside of the cluster has a price and no counter", strings.Join(missing, ", "))
+	case len(missing) > 0:
+		return verdict(OK, "what apps send outside of the cluster has no price, and is not counted on %s", strings.Join(missing, ", "))
+	}
+	return verdict(OK, "it is counted on %d machines", len(f.machines))
+}
+
 type volumeFacts struct {
 	class string
 	// size is what the claim got, at least what it asked for.

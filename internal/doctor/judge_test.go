@@ -33,6 +33,14 @@ func TestJudgements(t *testing.T) {
 	network := func(allowed, egress, ingress string) Verdict {
 		return judgeNetwork(networkFacts{near: probe.NetworkReport{Allowed: allowed, EgressDenied: egress, IngressDenied: ingress}})
 	}
+	now := time.Unix(1_800_000_000, 0)
+	counters := func(priced bool, silence ...time.Duration) Verdict {
+		f := counterFacts{priced: priced, machines: []string{"m1", "m2"}, looked: map[string]time.Time{}, now: now}
+		for i, d := range silence {
+			f.looked[f.machines[i]] = now.Add(-d)
+		}
+		return judgeCounters(f)
+	}
 	names := func(err string, found ...string) Verdict {
 		return judgeNames(nameFacts{probe.NetworkReport{NameError: err, Addresses: found}, "10.96.3.4"})
 	}
@@ -51,6 +59,12 @@ func TestJudgements(t *testing.T) {
 		return judgeTEE(teeFacts{verified: evidence.Verified{Kind: "some", Class: class}})
 	}
 	for name, j := range map[string]judgement{
+		"egress is counted on every machine":                        {counters(true, time.Minute, time.Second), OK, "2 machines"},
+		"egress has a price, and a machine has no counter":          {counters(true, time.Minute), Fail, "m2"},
+		"egress has a price, and nobody counts it":                  {counters(true), Fail, "m1, m2"},
+		"egress has no price, and nobody counts it":                 {counters(false), OK, "no price"},
+		"a counter stands still":                                    {counters(true, time.Minute, 3*time.Minute), Fail, "m2 has not looked"},
+		"a counter stands still, and egress has no price":           {counters(false, 3*time.Minute, time.Minute), Fail, "m1 has not looked"},
 		"both forbidden paths closed, the allowed one open":         {network(probe.OK, "timeout", "timeout"), OK, ""},
 		"no policy is enforced":                                     {network(probe.OK, probe.OK, probe.OK), Fail, "out of the sender and into the receiver"},
 		"policies of senders are not enforced":                      {network(probe.OK, probe.OK, "timeout"), Fail, "out of the sender"},

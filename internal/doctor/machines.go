@@ -225,3 +225,23 @@ func (d *Doctor) memory(ctx context.Context) []v1alpha1.MachineStatus {
 	}
 	return p.Status.Machines
 }
+
+// counters are when each machine's egress counter last looked, by its own word.
+func (l *looker) counters(ctx context.Context) (counterFacts, error) {
+	f := counterFacts{priced: l.cfg.EgressPriced, looked: map[string]time.Time{}, now: l.parts.Now()}
+	machines, err := l.fleet(ctx)
+	if err != nil {
+		return f, err
+	}
+	f.machines = machines.open
+	var found v1alpha1.TrafficList
+	if err := l.parts.Cluster.List(ctx, &found, client.InNamespace(l.cfg.Namespace)); err != nil {
+		return f, fmt.Errorf("listing what machines count: %w", err)
+	}
+	for _, t := range found.Items {
+		if t.Machine != "" {
+			f.looked[t.Machine] = t.SeenAt.Time
+		}
+	}
+	return f, nil
+}
