@@ -209,3 +209,16 @@ func TestRoutesToSingleAddresses(t *testing.T) {
 		t.Errorf("got %v, want %v", hosts, want)
 	}
 }
+
+func TestAFileThatIsTooLongIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	for pad, want := range map[int]int{0: 1, maxFile: 0} {
+		whole := result("box-1", "app-"+appID, "uid-1", "10.244.0.8", "veth1")
+		if err := os.WriteFile(filepath.Join(dir, "pods"), []byte(strings.Replace(whole, "e30=", strings.Repeat("A", pad), 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := newFiles(dir).read(); err != nil || len(all) != want {
+			t.Errorf("%d bytes more: %v, %v", pad, all, err)
+		}
+	}
+}
