@@ -3,7 +3,10 @@
 package apocryph_test
 
 import (
+	"go/ast"
+	"go/token"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -42,5 +45,31 @@ func TestEveryCaseOfMeteringIsShown(t *testing.T) {
 				t.Errorf("%s: there is no %s in %s", r[1], m[2], m[1])
 			}
 		}
+	}
+}
+
+// The bill's oracle proves something only as long as it shares no code with what it judges: it is a module that requires nothing of this one.
+func TestTheOracleSharesNothingWithTheMeter(t *testing.T) {
+	mod, err := os.ReadFile("e2e/oracle/go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, requires, _ := strings.Cut(string(mod), "\n"); strings.Contains(requires, module) || strings.Contains(requires, "replace") {
+		t.Errorf("e2e/oracle/go.mod:\n%s", mod)
+	}
+	files := 0
+	goFiles(t, func(name string, f *ast.File, _ *token.FileSet) {
+		if path.Dir(name) != "e2e/oracle" {
+			return
+		}
+		files++
+		for _, imp := range f.Imports {
+			if strings.HasPrefix(strings.Trim(imp.Path.Value, `"`), module) {
+				t.Errorf("%s imports %s", name, imp.Path.Value)
+			}
+		}
+	})
+	if files == 0 {
+		t.Error("there is none")
 	}
 }

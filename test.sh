@@ -61,7 +61,7 @@ contracts() {
 # Nothing is said of what fails here, because the part that needs it says so.
 fetch() {
   local dir
-  for dir in devnet devnet/cluster devnet/tools/*/ e2e/stacks/apps; do (cd "$dir" && go mod download); done
+  for dir in devnet devnet/cluster devnet/tools/*/ e2e/oracle e2e/stacks/apps; do (cd "$dir" && go mod download); done
   ! command -v apt-get || e2e/stacks/packages.sh
   ! command -v npm || contracts/install.sh
 }
@@ -79,6 +79,7 @@ plain() { # plain DIR ARGUMENT…
 devnet_unit() {
   run "devnet: go test" plain devnet ./...
   run "devnet: go test of its kube-router" plain devnet/tools/kube-router ./...
+  run "oracle: go test" plain e2e/oracle ./...
 }
 
 e2e() {
@@ -93,6 +94,7 @@ e2e() {
   # the time that a cold run of everything may take, is the doctor seeing each of its checks fail: three minutes, in ./test.sh faults.
   APOCRYPH_E2E=1 run "e2e: go test" plain . -vet=off -count=1 -p 1 -timeout 40m \
     -skip 'TestTheDoctorSees/(a_(network|cluster|storage|chain|gas)|cluster_DNS|an_image|something|pods|evidence)' ./e2e/...
+  cat build/oracle-*.txt # what was billed beside what the container runtime recorded
   run "e2e: devnet down leaves nothing" build/bin/devnet down
 }
 

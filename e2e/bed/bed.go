@@ -190,3 +190,22 @@ func Eventually(t *testing.T, what string, ok func() error) {
 		}
 	}
 }
+
+// Inside is where this machine sees a path of the devnet's inside.
+func (d *Devnet) Inside(path string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(d.Root, "build", "devnet", "supervisor.pid"))
+	if err != nil {
+		return "", err
+	}
+	lists, err := filepath.Glob("/proc/" + strings.TrimSpace(string(content)) + "/task/*/children")
+	if err != nil {
+		return "", err
+	}
+	for _, list := range lists {
+		children, err := os.ReadFile(list)
+		if err == nil && len(strings.Fields(string(children))) > 0 {
+			return filepath.Join("/proc", strings.Fields(string(children))[0], "root", path), nil
+		}
+	}
+	return "", errors.New("the devnet has no init process")
+}

@@ -136,5 +136,12 @@ func ProbeFile(host string) string {
 	if host != "" {
 		x = fmt.Sprintf("x-apocryph:\n  http: {service: probe, port: 8080, host: %s}\n", host)
 	}
-	return "services:\n  probe:\n    image: " + ProbeImage + "\n    ports: [\"8080:8080\"]\n    cpus: 0.1\n    mem_limit: 64m\n    volumes: [\"data:/data\"]\nvolumes:\n  data:\n    x-apocryph: {size: 64MiB}\n" + x
+	return probeFile(x, "")
+}
+
+// ProbeFileWith is ProbeFile with further services, as YAML.
+func ProbeFileWith(services string) string { return probeFile("", services) }
+
+func probeFile(x, services string) string {
+	return "services:\n" + services + "  probe:\n    image: " + ProbeImage + "\n    ports: [\"8080:8080\"]\n    cpus: 0.1\n    mem_limit: 64m\n    volumes: [\"data:/data\"]\nvolumes:\n  data:\n    x-apocryph: {size: 64MiB}\n" + x
 }

@@ -8,7 +8,8 @@
 // batch's seed draws what breaks and when, and for each run what the publisher does wrong meanwhile (orders twice, races with itself, is
 // killed at some step, …). Every fault heals by itself.
 //
-// What must be true is in judge.go, as a function of facts that are collected from the outside. Whatever is no reason to touch a running
+// What must be true is in judge.go, as a function of facts that are collected from the outside. What was billed is held against the
+// container runtime's own records by an oracle that shares no code with the meter. Whatever is no reason to touch a running
 // app must leave its pods alone, and answered requests must stay answered: nothing is torn down because it can't be seen.
 //
 // A failure names its batch's seed; APOCRYPH_FAULT_SEED=n APOCRYPH_FAULT_RUNS=4 draws the same again. What is drawn is the same, not how

@@ -84,8 +84,12 @@ func (l *life) apps(ctx context.Context) ([]appFact, error) {
 		if err != nil {
 			return nil, err
 		}
+		verdict, err := l.oracle.Verdict(a.Name, bed.Quantities{CPU: prices.cpu, Memory: prices.memory, Ephemeral: prices.ephemeral, Storage: prices.storage})
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, appFact{
-			id: a.Name, phase: string(a.Status.Phase), end: string(a.Status.EndReason),
+			id: a.Name, runtime: verdict, phase: string(a.Status.Phase), end: string(a.Status.EndReason),
 			settled: meta.IsStatusConditionTrue(a.Status.Conditions, v1alpha1.ConditionSettled),
 			final:   u.Status.Final, open: len(u.Status.Open), prices: prices,
 			used: quantities{
@@ -204,7 +208,7 @@ func (g *ground) orphansOfAll(ctx context.Context) ([]string, error) {
 			out = append(out, fmt.Sprintf("volume %s is %s", v.Name, v.Status.Phase))
 		}
 	}
-	dir, err := g.inside(g.volume)
+	dir, err := g.Inside(g.volume)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +246,7 @@ func (g *ground) orphansOfAll(ctx context.Context) ([]string, error) {
 
 // podMounts are the UIDs of the pods that kubelet holds mounts for.
 func (g *ground) podMounts() ([]string, error) {
-	root, err := g.inside("")
+	root, err := g.Inside("")
 	if err != nil {
 		return nil, err
 	}

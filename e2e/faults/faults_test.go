@@ -28,8 +28,8 @@ const (
 	endLimit = 2 * time.Minute
 )
 
-// most is what the probe's app reserves.
-func most() reserved { return reserved{milliCPU: 100, storageBytes: 64 << 20} }
+// most is what a life's app reserves, with the surge of an update.
+func most() reserved { return reserved{milliCPU: 120, storageBytes: 64 << 20} }
 
 // setting is a number from the environment.
 func setting(t *testing.T, name string, otherwise uint64) uint64 {
@@ -50,6 +50,7 @@ type scene struct {
 	*ground
 
 	chain   *evm.Client // the chain itself
+	oracle  *bed.Oracle
 	payout  common.Address
 	people  []*publisher
 	batches int
@@ -66,6 +67,7 @@ func newScene(t *testing.T) *scene {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.chain.Close)
+	s.oracle = s.Consult(t)
 	s.payout = s.findPayout(t)
 	first := s.NewPerson(t, true)
 	s.people = []*publisher{newPublisher(t, s.ground, first)}
@@ -110,12 +112,12 @@ func (s *scene) batch(t *testing.T, p plan) []*life {
 			return lives
 		}
 	}
-	s.judge(t, lives, before)
+	s.judge(t, lives, before, most())
 	return lives
 }
 
 // judge looks at what the lives left, once what ends by itself has ended.
-func (s *scene) judge(t *testing.T, lives []*life, before books) {
+func (s *scene) judge(t *testing.T, lives []*life, before books, most reserved) {
 	t.Helper()
 	var all sync.WaitGroup
 	for i, l := range lives {
@@ -124,7 +126,7 @@ func (s *scene) judge(t *testing.T, lives []*life, before books) {
 			err := eventually(t.Context(), endLimit, func(ctx context.Context) error {
 				f, err := l.collect(ctx, s.chain)
 				if err == nil {
-					wrong = judge(f, most())
+					wrong = judge(f, most)
 				}
 				if err == nil && len(wrong) > 0 {
 					err = fmt.Errorf("%s", strings.Join(wrong, "; "))
@@ -168,7 +170,7 @@ func (s *scene) newLife(t *testing.T, p *publisher, name string) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &life{publisher: p, name: name, lines: map[part]int{}, begin: time.Now(), block: head.Number, balance: balance}
+	return &life{publisher: p, oracle: s.oracle, name: name, lines: map[part]int{}, begin: time.Now(), block: head.Number, balance: balance}
 }
 
 // part takes all lives through one part, while its fault strikes.
@@ -287,6 +289,10 @@ func TestFaults(t *testing.T) {
 			s.batch(t, p)
 		})
 	}
+	all, err := s.oracle.Verdict("", bed.Quantities{})
+	if pods, _ := all.Count(); err != nil || runs >= shortRuns && pods < fewestPods {
+		t.Errorf("the oracle judged %d pods: %v", pods, err)
+	}
 	if runs > shortRuns { // the other tests on this devnet would have to live with it
 		leaps := quiet(map[part]habit{}, map[part]habit{})
 		leaps.faults[running] = fault{kind: leap, n: 3600, spares: true}
@@ -294,6 +300,9 @@ func TestFaults(t *testing.T) {
 		t.Run("and an app lives through all of that hour", func(t *testing.T) { s.batch(t, quiet(map[part]habit{})) })
 	}
 }
+
+// fewestPods is how many pods' times must be right to the second, whatever breaks.
+const fewestPods = 200
 
 // shortRuns is what make test does, longRuns make test-long.
 const shortRuns, longRuns = 50, 1000

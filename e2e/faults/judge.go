@@ -7,6 +7,8 @@ import (
 	"math/big"
 	"slices"
 	"time"
+
+	"github.com/apocryph/apocryph/e2e/bed"
 )
 
 // facts are what is left of one run, each from the place where it is true.
@@ -32,6 +34,8 @@ type appFact struct {
 	settled, final bool
 	open           int
 	used, prices   quantities
+	// runtime is the oracle's word on it.
+	runtime bed.Verdict
 }
 
 // quantities are cpu in thousandths × seconds, the rest in bytes × seconds; or their prices per unit and hour.
@@ -105,11 +109,39 @@ func (a appFact) judge(f facts, most reserved) []string {
 	if most := big.NewInt(most.storageBytes * seconds); a.used.storage.Cmp(most) > 0 {
 		say("%s B·s of volumes are billed, there were %s", a.used.storage, most)
 	}
+	wrong = append(wrong, a.compare()...)
 	due := due(a.used, a.prices)
 	for _, c := range f.channels {
 		if c.claimed.Cmp(due) != 0 {
 			say("claimed %s, but usage × tariff rounded down is %s", c.claimed, due)
 		}
+	}
+	return wrong
+}
+
+// compare holds the account against the container runtime's own records, to the unit.
+func (a appFact) compare() []string {
+	var wrong []string
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf("app "+a.id+": "+format, args...)) }
+	for _, missed := range a.runtime.Void {
+		say("the oracle knows nothing: %s", missed)
+	}
+	for _, differs := range a.runtime.Differs {
+		say("%s", differs)
+	}
+	for _, f := range []struct {
+		what       string
+		billed, is *big.Int
+	}{
+		{"cpu", a.used.cpu, a.runtime.Used.CPU}, {"memory", a.used.memory, a.runtime.Used.Memory},
+		{"ephemeral storage", a.used.ephemeral, a.runtime.Used.Ephemeral}, {"volumes", a.used.storage, a.runtime.Used.Storage},
+	} {
+		if f.billed.Cmp(f.is) != 0 {
+			say("%s of %s is billed, by the runtime's records it is %s", f.billed, f.what, f.is)
+		}
+	}
+	if due := due(a.used, a.prices).String(); due != a.runtime.Owed {
+		say("due is %s, by the runtime's records %s", due, a.runtime.Owed)
 	}
 	return wrong
 }

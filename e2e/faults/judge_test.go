@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/apocryph/apocryph/e2e/bed"
 )
 
 // sound is a run as it should end: 100 m for 36 s at 40000 a vCPU-hour is 40.
@@ -15,8 +17,9 @@ func sound() facts {
 	return facts{
 		apps: []appFact{{
 			id: "app", phase: "Ended", end: "StoppedByPublisher", settled: true, final: true,
-			used:   quantities{n(3600), n(0), n(0), n(64 << 20)},
-			prices: quantities{n(40000), n(5000), n(100), n(200)},
+			used:    quantities{n(3600), n(0), n(0), n(64 << 20)},
+			prices:  quantities{n(40000), n(5000), n(100), n(200)},
+			runtime: bed.Verdict{Used: bed.Quantities{CPU: n(3600), Memory: n(0), Ephemeral: n(0), Storage: n(64 << 20)}, Owed: "40"},
 		}},
 		channels: []channelFact{{id: "channel", closed: true, deposited: n(100), claimed: n(40), refunded: n(60)}},
 		spent:    n(40), stages: []string{"ended"}, wall: time.Minute,
@@ -44,6 +47,11 @@ func TestJudge(t *testing.T) {
 		"nothing claimed":                     {func(f *facts) { f.channels[0].claimed = new(big.Int) }, "nothing was claimed"},
 		"more time billed than there was":     {func(f *facts) { f.wall = 35 * time.Second }, "of cpu are billed"},
 		"a volume billed twice":               {func(f *facts) { f.apps[0].used.storage = big.NewInt(2 * 60 * 64 << 20) }, "of volumes are billed"},
+		"a second that did not run":           {func(f *facts) { f.apps[0].runtime.Used.CPU = big.NewInt(3500) }, "3600 of cpu is billed, by the runtime's records it is 3500"},
+		"a volume's second that was not":      {func(f *facts) { f.apps[0].runtime.Used.Storage = big.NewInt(0) }, "of volumes is billed"},
+		"other money for the same":            {func(f *facts) { f.apps[0].runtime.Owed = "39" }, "by the runtime's records 39"},
+		"a runtime that was not listened to":  {func(f *facts) { f.apps[0].runtime.Void = []string{"missed"} }, "the oracle knows nothing: missed"},
+		"another second than the runtime's":   {func(f *facts) { f.apps[0].runtime.Differs = []string{"the end of x"} }, "the end of x"},
 		"a record that knows nothing of it":   {func(f *facts) { f.stages = []string{"stopping"} }, `say ["stopping"]`},
 		"a transaction under way for nothing": {func(f *facts) { f.pending = true }, "under way"},
 	}

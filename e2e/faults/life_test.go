@@ -33,6 +33,8 @@ var errAnswer = errors.New("not what the app should say")
 type life struct {
 	*publisher
 
+	oracle *bed.Oracle
+
 	name  string
 	app   bed.Deployed
 	begin time.Time
@@ -45,9 +47,11 @@ type life struct {
 	kept string
 }
 
-// file is an app file for the probe that says which version it is.
+// file is an app file for the probe that says which version it is, and for a second service, which an update replaces with surge.
 func (l *life) file(version string) (string, error) {
-	content := strings.Replace(bed.ProbeFile(""), "    cpus: 0.1\n", "    cpus: 0.1\n    environment: {VERSION: \""+version+"\"}\n", 1)
+	env := "    environment: {VERSION: \"" + version + "\"}\n"
+	content := bed.ProbeFileWith("  beside:\n    image: " + bed.ProbeImage + "\n    cpus: 0.01\n    mem_limit: 32m\n" + env)
+	content = strings.Replace(content, "    cpus: 0.1\n", "    cpus: 0.1\n"+env, 1)
 	path := filepath.Join(l.Home, l.name+"-"+version+".yaml")
 	return path, os.WriteFile(path, []byte(content), 0o600)
 }

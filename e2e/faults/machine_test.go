@@ -220,28 +220,9 @@ func (g *ground) part(name string) (partStatus, error) {
 	return all[i], nil
 }
 
-// inside is where the machine sees a path of the devnet's inside.
-func (g *ground) inside(path string) (string, error) {
-	content, err := os.ReadFile(filepath.Join(g.state, "supervisor.pid"))
-	if err != nil {
-		return "", err
-	}
-	lists, err := filepath.Glob("/proc/" + strings.TrimSpace(string(content)) + "/task/*/children")
-	if err != nil {
-		return "", err
-	}
-	for _, list := range lists {
-		children, err := os.ReadFile(list)
-		if err == nil && len(strings.Fields(string(children))) > 0 {
-			return filepath.Join("/proc", strings.Fields(string(children))[0], "root", path), nil
-		}
-	}
-	return "", errors.New("the devnet has no init process")
-}
-
 // fill leaves no room on the image store's disk.
 func (g *ground) fill() (heal healing, err error) {
-	dir, err := g.inside(imageDisk)
+	dir, err := g.Inside(imageDisk)
 	if err != nil {
 		return nil, err
 	}
