@@ -77,7 +77,8 @@ func (w *world) succeed() *contract {
 		w.t.Fatal(err)
 	}
 	next := &contract{domain: w.domain, terms: terms, now: w.contract.now}
-	w.r.chain = append(chain, next)
+	chain = append(chain, next)
+	w.r.chain = chain
 	app.Spec.Former = append(app.Spec.Former, v1alpha1.FormerChannel{Channel: app.Spec.Channel, Terms: app.Spec.Terms, Quote: app.Spec.Quote})
 	app.Spec.Channel = terms.ID(w.domain).String()
 	if app.Spec.Terms, err = proto.Marshal(&p); err != nil {

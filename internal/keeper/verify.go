@@ -204,23 +204,23 @@ func checkSignedQuote(o own, app *v1alpha1.App, got *order) error {
 	return got.readQuote(o, app.Spec.Quote)
 }
 
-func (got *order) readQuote(o own, encoded []byte) error {
-	got.signed = &orderv1.SignedQuote{}
-	if err := proto.Unmarshal(encoded, got.signed); err != nil {
+func (o *order) readQuote(here own, encoded []byte) error {
+	o.signed = &orderv1.SignedQuote{}
+	if err := proto.Unmarshal(encoded, o.signed); err != nil {
 		return fmt.Errorf("unreadable: %w", quote.ErrInvalid)
 	}
-	q, err := quote.Verify(got.signed, o.signer)
+	q, err := quote.Verify(o.signed, here.signer)
 	if err != nil {
 		return err
 	}
 	switch {
-	case common.Address(q.Provider) != o.provider.Address:
+	case common.Address(q.Provider) != here.provider.Address:
 		return errors.New("it is of another provider")
-	case q.ChainId != o.domain.ChainID || common.Address(q.Contract) != o.domain.Contract:
+	case q.ChainId != here.domain.ChainID || common.Address(q.Contract) != here.domain.Contract:
 		return errors.New("it is for another chain or contract")
 	}
-	got.tariff, err = tariff.FromProto(q.Tariff)
-	got.quote = q
+	o.tariff, err = tariff.FromProto(q.Tariff)
+	o.quote = q
 	return err
 }
 
@@ -229,31 +229,31 @@ func checkTerms(o own, app *v1alpha1.App, got *order) error {
 	return got.readTerms(o, app.Spec.Terms)
 }
 
-func (got *order) readTerms(o own, encoded []byte) error {
+func (o *order) readTerms(here own, encoded []byte) error {
 	var p orderv1.Terms
 	if err := proto.Unmarshal(encoded, &p); err != nil {
 		return fmt.Errorf("unreadable: %w", channel.ErrTerms)
 	}
-	if err := quote.CheckTerms(got.signed, got.quote, &p); err != nil {
+	if err := quote.CheckTerms(o.signed, o.quote, &p); err != nil {
 		return err
 	}
 	t, err := channel.FromProto(&p)
 	if err != nil {
 		return err
 	}
-	id, err := got.tariff.ID()
+	id, err := o.tariff.ID()
 	if err != nil {
 		return err
 	}
 	switch {
-	case t.App != got.app || t.Publisher != got.publisher:
+	case t.App != o.app || t.Publisher != o.publisher:
 		return errors.New("they are for another app or publisher")
-	case t.Signer != o.signer:
+	case t.Signer != here.signer:
 		return errors.New("they name another voucher signer")
-	case t.Tariff != id || t.Token != got.tariff.Token:
+	case t.Tariff != id || t.Token != o.tariff.Token:
 		return errors.New("they name another tariff or token")
 	}
-	got.terms = t
+	o.terms = t
 	return nil
 }
 
