@@ -53,6 +53,19 @@ func TestAnAppOutgrowsItsChannel(t *testing.T) {
 	var first, second, third bed.Deployed
 	p.MustJSON(&first, "deploy", file("0.1"), "--name", "grows", "--for", "1h", "--yes")
 	stop := bed.Ask(t, d, first.URL)
+	// Usage is counted some seconds behind, and what is not counted yet when a bill ends is on the next one.
+	owes := func() {
+		t.Helper()
+		bed.Eventually(t, "something is owed on the channel that pays", func() error {
+			var a account
+			p.MustJSON(&a, "bill", "grows")
+			if a.Owed.IsZero() {
+				return fmt.Errorf("%+v", a)
+			}
+			return nil
+		})
+	}
+	owes()
 
 	p.MustJSON(&second, "deploy", file("0.25"), "--name", "grows", "--for", "1h", "--yes")
 	if second.App != first.App || second.URL != first.URL || second.Channel == first.Channel {
@@ -69,8 +82,10 @@ func TestAnAppOutgrowsItsChannel(t *testing.T) {
 		})
 	}
 	settled(first.Channel)
+	owes()
 	p.MustJSON(&third, "deploy", file("0.1"), "--name", "grows", "--for", "1h", "--new-channel", "--yes")
 	settled(second.Channel)
+	owes()
 	if asked, failed := stop(); len(failed) > 0 || asked < 10 {
 		t.Errorf("%d of %d requests failed: %q", len(failed), asked, failed)
 	}
