@@ -24,6 +24,14 @@ func chore(args []string) error {
 		return visit(args[1])
 	case len(args) == 3 && args[0] == "tell": // an address that accepts connections from one that does not
 		return tell(context.Background(), args[1], args[2])
+	case len(args) == 3 && args[0] == "last": // so many seconds, and end with a code
+		code, err := strconv.Atoi(args[2])
+		if err := errors.Join(err, stay(args[1])); err != nil {
+			return err
+		}
+		os.Exit(code)
+	case len(args) == 3 && args[0] == "overfill": // its own disk after so many seconds, with so many MiB, and wait for what comes of it
+		return overfill(args[1], args[2])
 	case len(args) == 3 && args[0] == "end": // with a code, after last words
 		fmt.Println(args[2])
 		code, err := strconv.Atoi(args[1])
@@ -69,4 +77,27 @@ func tell(ctx context.Context, open, closed string) error {
 		return errors.Join(fmt.Errorf("%s accepts connections", closed), conn.Close())
 	}
 	return nil
+}
+
+// stay does nothing for some seconds.
+func stay(seconds string) error {
+	n, err := strconv.Atoi(seconds)
+	if err == nil {
+		time.Sleep(time.Duration(n) * time.Second)
+	}
+	return err
+}
+
+func overfill(after, mib string) error {
+	n, err := strconv.Atoi(mib)
+	if err := errors.Join(err, stay(after)); err != nil {
+		return err
+	}
+	if n > 64 {
+		return fmt.Errorf("%d MiB are too many", n)
+	}
+	if err := os.WriteFile("/overfull", make([]byte, n<<20), 0o600); err != nil {
+		return err
+	}
+	return stay("600")
 }

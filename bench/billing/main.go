@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command billing measures bills: how far those are off that Prometheus would write, beside the meter's (prometheus). -part runs one part alone.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/apocryph/apocryph/bench/billing/versus"
+)
+
+// part is one comparison, which prints a table.
+type part struct {
+	name string
+	run  func(ctx context.Context, out io.Writer) error
+}
+
+func main() {
+	only := flag.String("part", "", "run one part alone: prometheus")
+	v := versus.Config{}
+	flag.DurationVar(&v.Least, "crowd-for", 4*time.Minute, "prometheus: for how long pods come and go, at least")
+	flag.Parse()
+	parts := []part{
+		{"prometheus", func(ctx context.Context, out io.Writer) error { return versus.Run(ctx, out, v) }},
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ran := false
+	for _, p := range parts {
+		if *only != "" && *only != p.name {
+			continue
+		}
+		ran = true
+		if err := p.run(ctx, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "bench/billing: %s: %v\n", p.name, err)
+			os.Exit(1)
+		}
+	}
+	if !ran {
+		fmt.Fprintf(os.Stderr, "bench/billing: no part %q\n", *only)
+		os.Exit(2)
+	}
+}
