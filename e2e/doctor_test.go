@@ -28,7 +28,7 @@ func TestTheDoctorSees(t *testing.T) {
 		if code != 0 {
 			t.Errorf("exit code %d", code)
 		}
-		for _, check := range []string{"NetworkPolicies", "UserNamespaces", "VolumeSizes", "ImagePath", "PIDLimits", "DNS", "MachineClocks", "Gas", "Endpoints", "Clock"} {
+		for _, check := range []string{"NetworkPolicies", "UserNamespaces", "VolumeSizes", "ImagePath", "PIDLimits", "DNS", "MachineClocks", "EgressCounters", "Gas", "Endpoints", "Clock"} {
 			want(t, got[check], "ok", "")
 		}
 		want(t, got["TEE"], "warn", "simulator")
