@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,22 +147,38 @@ func TestAllows(t *testing.T) {
 	}
 }
 
+// row are so many channels.
+func row(n int) [][32]byte {
+	var ids [][32]byte
+	for i := range n {
+		ids = append(ids, [32]byte{100, byte(i)})
+	}
+	return ids
+}
+
 func TestVerifyStatement(t *testing.T) {
 	cases := map[string]struct {
 		spoil func(b *bench, s *delegation.Statement)
 		after func(s *orderv1.SignedStatement)
 		want  error
 	}{
-		"a good one":                  {nil, nil, nil},
-		"a stop without delegation":   {func(_ *bench, s *delegation.Statement) { s.Action = orderv1.Action_ACTION_STOP }, nil, delegation.ErrOperation},
-		"another app":                 {func(_ *bench, s *delegation.Statement) { s.App[0] ^= 1 }, nil, delegation.ErrForeign},
-		"issued after the delegation": {func(b *bench, s *delegation.Statement) { s.IssuedAt = b.now.Add(48 * time.Hour) }, nil, delegation.ErrExpired},
-		"sequence zero":               {func(_ *bench, s *delegation.Statement) { s.Sequence = 0 }, nil, delegation.ErrStatement},
-		"another peer's signature":    {func(b *bench, _ *delegation.Statement) { _, k, _ := ed25519.GenerateKey(nil); b.peer = edKey{k} }, nil, delegation.ErrStatement},
-		"a byte of the text changed":  {nil, func(s *orderv1.SignedStatement) { s.Statement[5] ^= 1 }, delegation.ErrStatement},
-		"a field appended":            {nil, func(s *orderv1.SignedStatement) { s.Statement = append(s.Statement, 0x18, 1) }, delegation.ErrStatement},
-		"an empty text":               {nil, func(s *orderv1.SignedStatement) { s.Statement = nil }, delegation.ErrStatement},
-		"no delegation":               {nil, func(s *orderv1.SignedStatement) { s.Delegation = nil }, delegation.ErrInvalid},
+		"a good one":                              {nil, nil, nil},
+		"a stop without delegation":               {func(_ *bench, s *delegation.Statement) { s.Action = orderv1.Action_ACTION_STOP }, nil, delegation.ErrOperation},
+		"another app":                             {func(_ *bench, s *delegation.Statement) { s.App[0] ^= 1 }, nil, delegation.ErrForeign},
+		"issued after the delegation":             {func(b *bench, s *delegation.Statement) { s.IssuedAt = b.now.Add(48 * time.Hour) }, nil, delegation.ErrExpired},
+		"sequence zero":                           {func(_ *bench, s *delegation.Statement) { s.Sequence = 0 }, nil, delegation.ErrStatement},
+		"another peer's signature":                {func(b *bench, _ *delegation.Statement) { _, k, _ := ed25519.GenerateKey(nil); b.peer = edKey{k} }, nil, delegation.ErrStatement},
+		"a byte of the text changed":              {nil, func(s *orderv1.SignedStatement) { s.Statement[5] ^= 1 }, delegation.ErrStatement},
+		"a field appended":                        {nil, func(s *orderv1.SignedStatement) { s.Statement = append(s.Statement, 0x18, 1) }, delegation.ErrStatement},
+		"an empty text":                           {nil, func(s *orderv1.SignedStatement) { s.Statement = nil }, delegation.ErrStatement},
+		"as many channels before as there may be": {func(_ *bench, s *delegation.Statement) { s.Former = row(delegation.MaxFormer) }, nil, nil},
+		"one more than that":                      {func(_ *bench, s *delegation.Statement) { s.Former = row(delegation.MaxFormer + 1) }, nil, delegation.ErrStatement},
+		"a channel before itself":                 {func(_ *bench, s *delegation.Statement) { s.Former = [][32]byte{s.Channel} }, nil, delegation.ErrStatement},
+		"a channel named twice":                   {func(_ *bench, s *delegation.Statement) { s.Former = append(row(2), row(1)...) }, nil, delegation.ErrStatement},
+		"a stop that names channels before": {func(_ *bench, s *delegation.Statement) {
+			s.Action, s.Former = orderv1.Action_ACTION_STOP, row(1)
+		}, nil, delegation.ErrStatement},
+		"no delegation": {nil, func(s *orderv1.SignedStatement) { s.Delegation = nil }, delegation.ErrInvalid},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -182,7 +199,7 @@ func TestVerifyStatement(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Fatalf("VerifyStatement = %v, want %v", err, c.want)
 			}
-			if c.want == nil && (got.ManifestHash != s.ManifestHash || got.Delegation.Publisher != b.given.Publisher) {
+			if c.want == nil && (got.ManifestHash != s.ManifestHash || !slices.Equal(got.Former, s.Former) || got.Delegation.Publisher != b.given.Publisher) {
 				t.Errorf("VerifyStatement = %+v", got)
 			}
 		})
