@@ -56,5 +56,6 @@ func (b books) due() *big.Int {
 	for _, name := range []string{"memory", "ephemeral", "storage"} {
 		sum.Add(sum, term(name, 1000))
 	}
+	sum.Add(sum, term("egress", 1000*3600))
 	return sum.Quo(sum, new(big.Int).Mul(big.NewInt(1000*3600), big.NewInt(gib)))
 }

@@ -12,8 +12,8 @@ func TestBooksBalanceToTheUnit(t *testing.T) {
 	n := big.NewInt
 	good := func() books {
 		return books{
-			Usage:     map[string]*big.Int{"cpu": n(250 * 60), "memory": n(60 << 28), "ephemeral": n(60 << 30), "storage": n(60 << 30)},
-			Prices:    map[string]*big.Int{"cpu": n(40_000), "memory": n(5_000), "ephemeral": n(100), "storage": n(200)},
+			Usage:     map[string]*big.Int{"cpu": n(250 * 60), "memory": n(60 << 28), "ephemeral": n(60 << 30), "storage": n(60 << 30), "egress": n(1 << 30)},
+			Prices:    map[string]*big.Int{"cpu": n(40_000), "memory": n(5_000), "ephemeral": n(100), "storage": n(200), "egress": n(0)},
 			Owed:      n(192),
 			Deposited: n(1000), Claimed: n(192), Refunded: n(808), ProviderReceived: n(192), PublisherReturned: n(808),
 		}

@@ -97,12 +97,14 @@ type bill struct {
 		Memory    string `json:"memory_byte_seconds"`
 		Ephemeral string `json:"ephemeral_byte_seconds"`
 		Storage   string `json:"storage_byte_seconds"`
+		Egress    string `json:"egress_bytes"`
 	} `json:"usage"`
 	Tariff struct {
 		CPU       string `json:"cpu_hour"`
 		Memory    string `json:"memory_gib_hour"`
 		Ephemeral string `json:"ephemeral_gib_hour"`
 		Storage   string `json:"storage_gib_hour"`
+		Egress    string `json:"egress_gib"`
 	} `json:"tariff"`
 	Owed    string `json:"owed"`
 	Claimed string `json:"claimed"`
@@ -302,8 +304,8 @@ func (d *demo) watchBill(ctx context.Context) error {
 		}
 		if owed.Cmp(last) > 0 {
 			grew, last = grew+1, owed
-			_, _ = fmt.Fprintf(d.Out, "owed %6s  claimed on chain %6s   cpu %s m·s, memory %s B·s, volumes %s B·s\n",
-				owed, claimed, b.Usage.CPU, b.Usage.Memory, b.Usage.Storage)
+			_, _ = fmt.Fprintf(d.Out, "owed %6s  claimed on chain %6s   cpu %s m·s, memory %s B·s, volumes %s B·s, egress %s B\n",
+				owed, claimed, b.Usage.CPU, b.Usage.Memory, b.Usage.Storage, b.Usage.Egress)
 		}
 		if grew < 3 || claimed.Sign() == 0 {
 			return fmt.Errorf("the bill grew %d times, %s is claimed", grew, claimed)

@@ -65,12 +65,14 @@ func (b *books) fromBill(from bill) error {
 	var err error
 	b.Usage, err = numbers(map[string]string{
 		"cpu": from.Usage.CPU, "memory": from.Usage.Memory, "ephemeral": from.Usage.Ephemeral, "storage": from.Usage.Storage,
+		"egress": from.Usage.Egress,
 	})
 	if err != nil {
 		return err
 	}
 	b.Prices, err = numbers(map[string]string{
 		"cpu": from.Tariff.CPU, "memory": from.Tariff.Memory, "ephemeral": from.Tariff.Ephemeral, "storage": from.Tariff.Storage,
+		"egress": from.Tariff.Egress,
 	})
 	if err != nil {
 		return err

@@ -189,6 +189,8 @@ func (i *Installer) values(c Contracts) (map[string]any, error) {
 		"public":    map[string]any{"domain": domain, "port": i.FacadePort},
 		"nodePorts": map[string]any{"facade": i.FacadeNodePort, "gateway": i.GatewayNodePort},
 		"network":   map[string]any{"apiServer": map[string]any{"cidr": i.NodeIP + "/32", "port": i.APINodePort}},
+		// A machine has a widget if somebody puts one into its Node's status.
+		"prices": map[string]any{"perUnitHour": map[string]any{"example.org/widget": 900_000}},
 		// Quicker than a provider would have it, so that people see their bill grow.
 		"meter":    map[string]any{"tick": "5s"},
 		"egress":   map[string]any{"enabled": true, "every": "2s"},

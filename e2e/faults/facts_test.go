@@ -95,6 +95,7 @@ func (l *life) apps(ctx context.Context) ([]appFact, error) {
 			used: quantities{
 				number(u.Status.Totals.CPUMilliSeconds), number(u.Status.Totals.MemoryByteSeconds),
 				number(u.Status.Totals.EphemeralByteSeconds), number(u.Status.Totals.StorageByteSeconds),
+				number(u.Status.Totals.EgressBytes),
 			},
 		})
 	}
@@ -122,7 +123,7 @@ func pricesOf(a *v1alpha1.App) (quantities, error) {
 	if err != nil {
 		return quantities{}, err
 	}
-	return quantities{t.CPUHour.Big(), t.MemoryGiBHour.Big(), t.EphemeralGiBHour.Big(), t.StorageGiBHour.Big()}, nil
+	return quantities{t.CPUHour.Big(), t.MemoryGiBHour.Big(), t.EphemeralGiBHour.Big(), t.StorageGiBHour.Big(), t.EgressGiB.Big()}, nil
 }
 
 // records reads the publisher's own.

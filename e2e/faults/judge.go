@@ -38,8 +38,8 @@ type appFact struct {
 	runtime bed.Verdict
 }
 
-// quantities are cpu in thousandths × seconds, the rest in bytes × seconds; or their prices per unit and hour.
-type quantities struct{ cpu, memory, ephemeral, storage *big.Int }
+// quantities are cpu in thousandths × seconds, egress in bytes, the rest in bytes × seconds; or their prices per unit and hour.
+type quantities struct{ cpu, memory, ephemeral, storage, egress *big.Int }
 
 // channelFact is a channel.
 type channelFact struct {
@@ -157,5 +157,6 @@ func due(used, price quantities) *big.Int {
 	sum.Add(sum, term(used.memory, price.memory, 1000))
 	sum.Add(sum, term(used.ephemeral, price.ephemeral, 1000))
 	sum.Add(sum, term(used.storage, price.storage, 1000))
+	sum.Add(sum, term(used.egress, price.egress, 1000*3600))
 	return sum.Quo(sum, new(big.Int).Mul(big.NewInt(1000*3600), big.NewInt(gib)))
 }

@@ -17,8 +17,8 @@ func sound() facts {
 	return facts{
 		apps: []appFact{{
 			id: "app", phase: "Ended", end: "StoppedByPublisher", settled: true, final: true,
-			used:    quantities{n(3600), n(0), n(0), n(64 << 20)},
-			prices:  quantities{n(40000), n(5000), n(100), n(200)},
+			used:    quantities{n(3600), n(0), n(0), n(64 << 20), n(1 << 20)},
+			prices:  quantities{n(40000), n(5000), n(100), n(200), n(0)},
 			runtime: bed.Verdict{Used: bed.Quantities{CPU: n(3600), Memory: n(0), Ephemeral: n(0), Storage: n(64 << 20)}, Owed: "40"},
 		}},
 		channels: []channelFact{{id: "channel", closed: true, deposited: n(100), claimed: n(40), refunded: n(60)}},
