@@ -23,7 +23,8 @@ type Reports struct {
 	Counters []v1alpha1.TrafficCounter
 	// Agents say of each machine that has one when its agent last looked, by that machine's clock.
 	Agents map[string]time.Time
-	// Whole says that these were read after the account was: only then a counter that is missing is gone.
+	// Whole says that these were read after the account was: only then a counter of no pod that the account does not know is new, and not one that
+	// was forgotten since; one that is missing is gone; and nothing more will be said of an app that has stopped.
 	Whole bool
 }
 
@@ -35,7 +36,7 @@ func (a *account) count(pods []string) {
 			continue
 		}
 		i := slices.IndexFunc(a.status.Counters, func(k v1alpha1.Counted) bool { return k.Source == c.Source })
-		if i < 0 && c.Bytes > 0 {
+		if i < 0 && c.Bytes > 0 && (c.PodUID != "" || a.reports.Whole) {
 			a.status.Counters = append(a.status.Counters, v1alpha1.Counted{Source: c.Source, PodUID: c.PodUID})
 			i = len(a.status.Counters) - 1
 		}
@@ -55,6 +56,15 @@ func (a *account) count(pods []string) {
 
 func (r Reports) has(source string) bool {
 	return slices.ContainsFunc(r.Counters, func(c v1alpha1.TrafficCounter) bool { return c.Source == source })
+}
+
+// settle reports whether reports that were read before an account decide all of it: they know the same front doors.
+func (r Reports) settle(known []v1alpha1.Counted) bool {
+	missing := slices.ContainsFunc(known, func(k v1alpha1.Counted) bool { return k.PodUID == "" && !r.has(k.Source) })
+	added := slices.ContainsFunc(r.Counters, func(c v1alpha1.TrafficCounter) bool {
+		return c.PodUID == "" && c.Bytes > 0 && !slices.ContainsFunc(known, func(k v1alpha1.Counted) bool { return k.Source == c.Source })
+	})
+	return !missing && !added
 }
 
 // letGo lets a pod go whose interval is closed, once all is in that it moved.
@@ -81,7 +91,8 @@ func (r Reports) done(p *corev1.Pod, m Machine, end, now time.Time) bool {
 		}
 		counters++
 	}
-	return counters > 0 || looked.Sub(end) > settling
+	// What is closed may have been followed by another network, which an agent does not know that looked before the end.
+	return counters > 0 && !looked.Before(end) || looked.Sub(end) > settling
 }
 
 // waits reports whether there are pods whose interval is closed and that may not go yet.

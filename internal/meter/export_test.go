@@ -2,7 +2,11 @@
 
 package meter
 
-import "time"
+import (
+	"time"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+)
 
 // Pulse lets stories be told with heartbeats as the meter hears them.
 type Pulse = pulse
@@ -17,3 +21,6 @@ func (p *pulse) Latest(now time.Time) (Heard, bool) { return p.latest(now) }
 
 // Moved is moved.
 var Moved = moved
+
+// Settle is settle.
+func (r Reports) Settle(known []v1alpha1.Counted) bool { return r.settle(known) }

@@ -208,7 +208,7 @@ func (m *Meter) account(ctx context.Context, name string, due bool) error {
 	if err != nil {
 		return err
 	}
-	if seen.Reports, err = m.reportsOf(ctx, name, u.Status); err != nil {
+	if seen.Reports, err = m.reportsOf(ctx, name, u.Status, seen.Stopped); err != nil {
 		return err
 	}
 	next, release, err := Next(u.Status, seen, m.now())

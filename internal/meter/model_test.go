@@ -31,7 +31,7 @@ func TestTheModelAgrees(t *testing.T) {
 	if testing.Short() {
 		lives = min(lives, 1000)
 	}
-	var done, pods, tight atomic.Uint64
+	var done, pods, tight, bytes atomic.Uint64
 	var all sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
@@ -46,11 +46,15 @@ func TestTheModelAgrees(t *testing.T) {
 				}
 				pods.Add(uint64(len(m.pods)))
 				tight.Add(uint64(m.exact))
+				bytes.Add(uint64(m.exactBytes))
 			}
 		})
 	}
 	all.Wait()
-	t.Logf("%d lives, %d pods, %d of them to the second", lives, pods.Load(), tight.Load())
+	t.Logf("%d lives, %d of them to the byte, %d pods, %d of them to the second", lives, bytes.Load(), pods.Load(), tight.Load())
+	if lives > 100 && !t.Failed() && bytes.Load() < lives/20 {
+		t.Errorf("only %d of %d lives were compared to the byte", bytes.Load(), lives)
+	}
 	if lives > 100 && !t.Failed() && tight.Load() < pods.Load()/4 {
 		t.Errorf("only %d of %d pods were compared to the second", tight.Load(), pods.Load())
 	}
@@ -83,12 +87,16 @@ type model struct {
 	jumps, gaps, naps bool
 	stopped           bool
 	exact             int
+	egress            int64 // billed, never less than before
+	exactBytes        int
 }
 
 // process is a meter between two crashes.
 type process struct {
-	pulse *meter.Pulse
-	hears int64
+	pulse   *meter.Pulse
+	hears   int64
+	reports meter.Reports
+	readAt  int64
 }
 
 func newModel(seed uint64) *model {
@@ -113,6 +121,7 @@ func (m *model) play() error {
 	for range 60 + m.IntN(300) {
 		m.elapse()
 		m.event()
+		m.wireEvent(m.hosts[m.IntN(len(m.hosts))], m.somePod())
 		if m.t >= m.away && m.IntN(looks) == 0 {
 			if err := m.look(m.meters[0], true); err != nil {
 				return err
@@ -201,10 +210,18 @@ func (m *model) event() {
 	}
 }
 
+// somePod is one, or nil if there are none.
+func (m *model) somePod() *life {
+	if len(m.pods) == 0 {
+		return nil
+	}
+	return m.pods[m.IntN(len(m.pods))]
+}
+
 // forget is what a meter does that is started anew.
 func (m *model) forget() {
 	for _, p := range m.meters {
-		p.pulse, p.hears = &meter.Pulse{}, 0
+		p.pulse, p.hears, p.reports = &meter.Pulse{}, 0, meter.Reports{}
 	}
 }
 
@@ -221,7 +238,7 @@ func (m *model) dies(p *process) bool {
 		return false
 	}
 	if !m.jumps && !m.naps && m.IntN(2) == 0 {
-		p.pulse, p.hears = &meter.Pulse{}, 0
+		p.pulse, p.hears, p.reports = &meter.Pulse{}, 0, meter.Reports{}
 	}
 	return true
 }
@@ -236,7 +253,7 @@ func (m *model) look(p *process, alone bool) error {
 		return nil
 	}
 	m.idle()
-	o := meter.Observed{Heard: heard, Stopped: m.stopped}
+	o := meter.Observed{Heard: heard, Stopped: m.stopped, Reports: m.reports(p, was)}
 	for _, l := range m.pods {
 		if l.exists {
 			o.Pods = append(o.Pods, l.api)
@@ -331,7 +348,7 @@ func (m *model) write(is v1alpha1.UsageStatus, looked int64) error {
 			return fmt.Errorf("volume %s is billed for %d s, it had %d ms", c.api.UID, n, most)
 		}
 	}
-	return nil
+	return m.checkWire()
 }
 
 // know notes what the account has.
@@ -403,6 +420,7 @@ func (m *model) end() error {
 		m.removeClaim(c)
 	}
 	m.stopped = true
+	m.wire.close()
 	for !m.account.Final {
 		if m.t > healed {
 			return fmt.Errorf("the account does not become final: %+v", m.account)
@@ -418,6 +436,9 @@ func (m *model) end() error {
 
 // compare counts the seconds of each life one by one.
 func (m *model) compare() error {
+	if err := m.compareWire(); err != nil {
+		return err
+	}
 	for _, p := range m.pods {
 		if p.exists && slices.Contains(p.api.Finalizers, v1alpha1.FinalizerMeter) {
 			return fmt.Errorf("pod %s is still held", p.api.UID)

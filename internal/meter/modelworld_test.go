@@ -23,6 +23,7 @@ type world struct {
 	hosts  []*host
 	pods   []*life
 	claims []*disk
+	wire   wire
 	// slept is how long everything was suspended, the meter included.
 	slept int64
 	// loose says that records were lost, so that the bill may be lower than use; off that clocks were wrong.
@@ -38,6 +39,7 @@ type host struct {
 	late                  int64 // by how much its heartbeats are at most
 	ready                 int64 // since when Kubernetes calls it so; -1 if it does not
 	silences              [][2]int64
+	agent                 agent
 }
 
 type stage int
@@ -79,6 +81,8 @@ type life struct {
 	post   int64 // when kubelet tells what changed; -1 if nothing did
 	known  bool  // the account has it
 	loose  bool  // its first start was forgotten before that
+	nets   []*net
+	short  bool // a counter of its forgot where it was
 }
 
 // disk is a claim.
@@ -91,9 +95,9 @@ type disk struct {
 }
 
 func newWorld(seed uint64) *world {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, 6))}
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 6)), wire: wire{sent: map[string]int64{}, said: map[string]v1alpha1.TrafficCounter{}}}
 	for range 1 + w.IntN(2) {
-		w.hosts = append(w.hosts, &host{clock: int64(w.IntN(3)) * 1700, ready: -1_000_000, nextBeat: int64(w.IntN(9000)), late: int64(w.IntN(4)/3) * 14_000})
+		w.hosts = append(w.hosts, &host{clock: int64(w.IntN(3)) * 1700, ready: -1_000_000, nextBeat: int64(w.IntN(9000)), late: int64(w.IntN(4)/3) * 14_000, agent: agent{there: w.IntN(4) > 0}})
 	}
 	return w
 }
@@ -122,7 +126,9 @@ func (w *world) create() {
 	p.init, p.ends = w.IntN(3) == 0, stage(int(bound)+w.IntN(9))
 	p.api = pod(string(uid('0', p.n)), unscheduled, func(a *corev1.Pod) {
 		a.CreationTimestamp = recorded(w.t)
-		a.Spec.Containers[0].Resources.Requests = corev1.ResourceList{"cpu": *resource.NewMilliQuantity(power(p.n), resource.DecimalSI)}
+		a.Spec.Containers[0].Resources.Requests = corev1.ResourceList{
+			"cpu": *resource.NewMilliQuantity(power(p.n), resource.DecimalSI), "example.org/piece": *resource.NewQuantity(power(p.n), resource.DecimalSI),
+		}
 		a.Spec.NodeName, a.Status.Phase = "", corev1.PodPending
 	})
 	w.pods = append(w.pods, p)
@@ -154,6 +160,7 @@ func (w *world) pass() {
 			w.work(p)
 		}
 	}
+	w.transmit()
 }
 
 func (h *host) name(w *world) string { return string(rune('m' + slices.Index(w.hosts, h))) }

@@ -68,7 +68,7 @@ func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStat
 	}
 	a.forgetGone()
 	a.status.Totals = WriteTotals(a.totals)
-	a.status.Final = o.Stopped && len(a.status.Open) == 0 && len(a.status.ClosedUIDs) == 0 && len(a.seen) == 0
+	a.status.Final = o.Stopped && o.Reports.Whole && len(a.status.Open) == 0 && len(a.status.ClosedUIDs) == 0 && len(a.seen) == 0
 	return a.status, a.release, nil
 }
 

@@ -366,7 +366,7 @@ func TestNext(t *testing.T) {
 				known = heard(m)
 			}
 			before := c.state.DeepCopy()
-			got, released, err := meter.Next(c.state, meter.Observed{Pods: c.pods, Claims: c.claims, Heard: known, Stopped: c.stopped}, at(c.now))
+			got, released, err := meter.Next(c.state, meter.Observed{Pods: c.pods, Claims: c.claims, Heard: known, Stopped: c.stopped, Reports: meter.Reports{Whole: true}}, at(c.now))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -380,6 +380,16 @@ func TestNext(t *testing.T) {
 				t.Errorf("the input was changed (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What was read before the account was may lack what reporters said last.
+func TestAnAccountIsNotFinalBeforeReportersWereReadForIt(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		next, _, err := meter.Next(v1alpha1.UsageStatus{}, meter.Observed{Stopped: true, Reports: meter.Reports{Whole: whole}}, at(0))
+		if err != nil || next.Final != whole {
+			t.Errorf("reporters read for it: %v, final: %v, %v", whole, next.Final, err)
+		}
 	}
 }
 

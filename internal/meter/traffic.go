@@ -22,7 +22,7 @@ const keepTraffic = time.Hour
 // traffic is what was last read of all reporters. It is safe for concurrent use; its zero value has read nothing.
 type traffic struct {
 	mu     sync.Mutex
-	read   bool
+	read   time.Time
 	byApp  map[string][]v1alpha1.TrafficCounter
 	agents map[string]time.Time
 	// waiting are the apps with pods that could go but for their counters.
@@ -46,16 +46,16 @@ func (m *Meter) readTraffic(ctx context.Context) ([]v1alpha1.Traffic, error) {
 	}
 	m.traffic.mu.Lock()
 	defer m.traffic.mu.Unlock()
-	m.traffic.read, m.traffic.byApp, m.traffic.agents = true, byApp, agents
+	m.traffic.read, m.traffic.byApp, m.traffic.agents = m.now(), byApp, agents
 	return list.Items, nil
 }
 
 // reportsOf returns what reporters say of an app whose account was just read. What was read before that is good enough, as counters only grow, unless
-// something is missing that the account remembers.
-func (m *Meter) reportsOf(ctx context.Context, app string, s v1alpha1.UsageStatus) (Reports, error) {
+// the account knows other front doors than they do, or is to be closed.
+func (m *Meter) reportsOf(ctx context.Context, app string, s v1alpha1.UsageStatus, stopped bool) (Reports, error) {
 	r, read := m.traffic.of(app)
-	missing := slices.ContainsFunc(s.Counters, func(k v1alpha1.Counted) bool { return k.PodUID == "" && !r.has(k.Source) })
-	if read && !missing {
+	// An agent must not seem dead because it was not read for long.
+	if m.now().Sub(read) <= attention && !stopped && r.settle(s.Counters) {
 		return r, nil
 	}
 	if _, err := m.readTraffic(ctx); err != nil {
@@ -66,7 +66,7 @@ func (m *Meter) reportsOf(ctx context.Context, app string, s v1alpha1.UsageStatu
 	return r, nil
 }
 
-func (t *traffic) of(app string) (Reports, bool) {
+func (t *traffic) of(app string) (Reports, time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Reports{Counters: t.byApp[app], Agents: t.agents}, t.read
