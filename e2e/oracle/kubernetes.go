@@ -60,8 +60,9 @@ func (k *kubernetes) run(ctx context.Context) {
 		once := sync.OnceFunc(first.Done)
 		all.Go(func() {
 			for ctx.Err() == nil {
-				listed, err := false, error(nil)
-				if err = k.follow(ctx, path, take, func() { listed = true; once() }); listed && err != nil && ctx.Err() == nil {
+				listed := false
+				err := k.follow(ctx, path, take, func() { listed = true; once() })
+				if listed && err != nil && ctx.Err() == nil {
 					fmt.Fprintf(os.Stderr, "oracle: %s broke off: %v\n", path, err)
 				}
 				select {
