@@ -48,6 +48,14 @@ func Machine() []Program {
 	return programs
 }
 
+// Plane lists what runs where no machine is needed, and what plays machines there.
+func Plane() []Program {
+	return []Program{
+		Machine()[0],
+		{Name: "kwok", Dir: "devnet/tools/kwok", Package: "sigs.k8s.io/kwok/cmd/kwok", Pinned: true},
+	}
+}
+
 // Apocryph lists what is built from this repository's own source, and the app that the demo deploys.
 func Apocryph(version string) []Program {
 	named := "-X main.version=" + version
