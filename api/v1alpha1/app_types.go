@@ -168,7 +168,7 @@ type AppStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// The controller writes the fields from here to Volumes.
+	// The controller writes the fields from here to Carriers.
 
 	// ObservedGeneration is the generation that the controller last acted on.
 	// +optional
@@ -198,6 +198,17 @@ type AppStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Volumes []VolumeStatus `json:"volumes,omitempty"`
+	// Carriers are where the content of volumes can be moved now, for the transfers that the keeper lets happen.
+	// +optional
+	// +listType=map
+	// +listMapKey=volume
+	Carriers []Carrier `json:"carriers,omitempty"`
+
+	// Transfers of volumes' content that their publisher signed, as the keeper has checked.
+	// +optional
+	// +listType=map
+	// +listMapKey=volume
+	Transfers []Transfer `json:"transfers,omitempty"`
 
 	// Funds is what the invoicer last saw on chain of the channel that it takes for the one that pays: that of the spec, once it was seen there
 	// open and confirmed.
@@ -233,6 +244,38 @@ type VolumeStatus struct {
 	// +optional
 	// +listType=set
 	Services []string `json:"services,omitempty"`
+}
+
+// Transfer is one that is asked for: the content of a volume goes out or comes in.
+type Transfer struct {
+	Volume string `json:"volume"`
+	// Sequence is the statement's.
+	Sequence int64 `json:"sequence"`
+	// Put says that content comes in.
+	// +optional
+	Put bool `json:"put,omitempty"`
+	// Until is how long it may take.
+	Until metav1.Time `json:"until"`
+	// Refused is why it may not happen, for people.
+	// +optional
+	Refused string `json:"refused,omitempty"`
+}
+
+// Carrier is where one transfer can take place.
+type Carrier struct {
+	Volume string `json:"volume"`
+	// Sequence is the transfer's.
+	Sequence int64 `json:"sequence"`
+	// Pod and Container are where the carrier is to be run, once it is there, and Path where the volume is in it.
+	// +optional
+	Pod string `json:"pod,omitempty"`
+	// +optional
+	Container string `json:"container,omitempty"`
+	// +optional
+	Path string `json:"path,omitempty"`
+	// Problem is why there will be none, for people.
+	// +optional
+	Problem string `json:"problem,omitempty"`
 }
 
 // Funds is the state of the app's channel as the invoicer last saw it. Amounts are decimal base units.

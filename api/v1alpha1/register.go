@@ -12,6 +12,8 @@ import (
 
 // Group and Version name this API. FinalizerMeter keeps a pod or claim until its time is written down; FinalizerChannel keeps an App, from
 // its order on, until its channel is settled, and FinalizerApp one that something was made for until that is gone. LabelApp, on everything made for an app, holds the app id; LabelService the service's name.
+// AnnotationTransfer, before a volume's name, is on an App for as long as a publisher moves that volume's content: the encoded order.v1.SignedStatement, in
+// base64.
 const (
 	Group            = "apocryph.network"
 	Version          = "v1alpha1"
@@ -21,6 +23,8 @@ const (
 	LabelApp         = "apocryph.network/app"
 	LabelService     = "apocryph.network/service"
 	LabelVolume      = "apocryph.network/volume"
+
+	AnnotationTransfer = "transfer.apocryph.network/"
 )
 
 // SchemeGroupVersion is the group and version of this package's kinds.

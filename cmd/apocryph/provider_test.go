@@ -40,7 +40,7 @@ import (
 
 // fakeProvider answers as a provider does, checks what it is sent as one would, and runs nothing. What it does wrong depends on the app's name:
 // "refused" is never taken, "stuck" never becomes ready, "cheat" is billed wrongly, "forger" with another's signature, "dear" has a cap out of proportion, "mute"
-// signs the release and never submits it.
+// signs the release and never submits it, "cut" sends half of what is in its volumes, "bent" something else.
 type fakeProvider struct {
 	providerv1connect.UnimplementedProviderServiceHandler
 
@@ -65,6 +65,8 @@ type fakeApp struct {
 	ended bool
 	// former are the app's versions on channels before, each settled.
 	former []*fakeApp
+	// archives are what was put into volumes.
+	archives map[string][]byte
 	// release is signed when the app was stopped and nobody submits it.
 	release *providerv1.Release
 }

@@ -15,8 +15,10 @@ import (
 )
 
 type volumeCmd struct {
-	Ls volumeLsCmd `cmd:"" help:"List an app's volumes, those that left its file and are kept among them."`
-	Rm volumeRmCmd `cmd:"" help:"Delete a volume that left the app file, with all that is in it."`
+	Ls  volumeLsCmd  `cmd:"" help:"List an app's volumes, those that left its file and are kept among them."`
+	Get volumeGetCmd `cmd:"" help:"Read what is in a volume, as a tar stream."`
+	Put volumePutCmd `cmd:"" help:"Write a tar stream into a volume."`
+	Rm  volumeRmCmd  `cmd:"" help:"Delete a volume that left the app file, with all that is in it."`
 }
 
 type volumeLsCmd struct {

@@ -108,7 +108,7 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	reporter := traffic.New(cluster, traffic.Pod{Namespace: c.Namespace, Name: c.Pod, UID: types.UID(c.PodUID)}, log)
 	g, err := gateway.New(c.config(key.Peer(), common.BytesToAddress(keys.Signer)), gateway.Parts{
-		Cluster: cluster, Pods: gateway.ClusterLogs{Client: clientset}, Keeper: keeper, Chain: channels{chain},
+		Cluster: cluster, Pods: gateway.ClusterLogs{Client: clientset}, Carriers: gateway.ClusterCarriers{Config: config, Client: clientset}, Keeper: keeper, Chain: channels{chain},
 		LogStores: logStores(logsURL, c.LogstoreToken),
 		Images:    kube.BearerTransport(c.ImagestoreToken, nil), ImagesURL: imagesURL,
 		Sent: reporter, Peer: p2p.Peer, CheckPeer: p2p.CheckPeer, Now: time.Now, Log: log,
@@ -122,6 +122,10 @@ func (c *gatewayCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer func() { _ = host.Close() }()
 	log.Info("listening", "peer", host.ID(), "addresses", host.Addrs())
+
+	if err := g.ForgetTransfers(ctx); err != nil {
+		return err
+	}
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(g)

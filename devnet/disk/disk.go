@@ -40,6 +40,36 @@ func Mount(ctx context.Context, file, dir string, size int64) error {
 	return nil
 }
 
+// Grow makes a mounted file system larger, in use or not. One that is as large already stays as it is, so that it may be repeated.
+func Grow(ctx context.Context, file, dir string, size int64) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if info.Size() < size {
+		if err := os.Truncate(file, size); err != nil {
+			return fmt.Errorf("sizing %s: %w", file, err)
+		}
+	}
+	var mounted unix.Stat_t
+	if err := unix.Stat(dir, &mounted); err != nil {
+		return fmt.Errorf("finding the device of %s: %w", dir, err)
+	}
+	loop, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", unix.Minor(mounted.Dev)), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = loop.Close() }()
+	if err := unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_CAPACITY, 0); err != nil {
+		return fmt.Errorf("growing %s: %w", loop.Name(), err)
+	}
+	out, err := exec.CommandContext(ctx, "resize2fs", loop.Name()).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("growing the file system of %s: %w: %s", file, err, out)
+	}
+	return nil
+}
+
 // attach connects a file to a free loop device that detaches itself when it is closed and no longer mounted.
 func attach(f *os.File) (*os.File, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)

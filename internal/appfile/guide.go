@@ -53,7 +53,8 @@ services that share one, the first to start whose image has something there prov
 the volume may write to it, whatever user it runs as.
 
 A volume grows when its size does, and never shrinks. One that leaves the app file is kept, and paid for: `+"`apocryph volume ls`"+` shows it, and
-`+"`apocryph volume rm`"+` deletes it.
+`+"`apocryph volume rm`"+` deletes it. What is in a volume can be read and written as a tar stream until the app ends, whether it runs or not:
+`+"`apocryph volume get`"+` and `+"`apocryph volume put`"+`.
 
 ## Updates
 

@@ -4,6 +4,7 @@ package appfile
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -146,6 +147,28 @@ func (d *document) mountOptions() Problems {
 		}
 	})
 	return found
+}
+
+// Shrinks finds the volumes that are smaller in the file than they are, by name: their data would have no place to go.
+func (f *File) Shrinks(are map[string]uint64) Problems {
+	var found Problems
+	for _, name := range slices.Sorted(maps.Keys(f.volumes)) {
+		if f.volumes[name] >= are[name] {
+			continue
+		}
+		at := []string{"volumes"}
+		for declared := range f.project.Volumes {
+			if Label(declared) == name {
+				at = append(at, declared)
+				if _, says := f.sizes[declared]; says {
+					at = append(at, extension, "size")
+				}
+			}
+		}
+		found = append(found, f.doc.problem(at, fmt.Sprintf("volume %s has %s, and can't shrink to %s", name, sizeText(are[name]), sizeText(f.volumes[name])),
+			fmt.Sprintf("write size: %d or more below %s, or use a volume of another name", are[name], extension)))
+	}
+	return sortProblems(found)
 }
 
 // volumeName is a label that no volume of the file has, for one that it does not name.

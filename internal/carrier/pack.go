@@ -21,14 +21,33 @@ import (
 const xattrRecord = "SCHILY.xattr."
 
 // Pack writes the tree in dir as a tar stream, the directory itself first, as ".". It stays on dir's file system, and leaves out devices and
-// sockets: neither works in a volume.
+// sockets: neither works in a volume. What changes meanwhile is an error.
 func Pack(w io.Writer, dir string) error {
+	p := &packer{tar: tar.NewWriter(w), linked: map[file]string{}}
+	return p.tree(dir)
+}
+
+// PackLive is Pack of a tree that is in use: what goes away before it is read is left out, and a file that gets shorter while it is read is
+// filled up with zeros. It tells of both, and of files that were written to meanwhile.
+func PackLive(w io.Writer, dir string) (Changed, error) {
+	p := &packer{tar: tar.NewWriter(w), linked: map[file]string{}, live: true}
+	err := p.tree(dir)
+	return p.changed, err
+}
+
+// Changed are the files that changed while they were read.
+type Changed struct {
+	Files uint64
+	// Example is one of them.
+	Example string
+}
+
+func (p *packer) tree(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	p := &packer{tar: tar.NewWriter(w), linked: map[file]string{}}
 	info, err := root.Lstat(".")
 	if err != nil {
 		return err
@@ -47,6 +66,30 @@ type packer struct {
 	tar    *tar.Writer
 	device uint64
 	linked map[file]string
+	// live says that what changes meanwhile is counted, and no error.
+	live    bool
+	changed Changed
+}
+
+// gone passes over what went away, or became something else, after its directory was read.
+func (p *packer) gone(name string, err error) error {
+	if !p.live || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.ELOOP) &&
+		!errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENXIO) {
+		return err
+	}
+	p.note(name)
+	return nil
+}
+
+// forget has the next name of a file that is not in the archive after all stand for it.
+func (p *packer) forget(info fs.FileInfo) {
+	s := stat(info)
+	delete(p.linked, file{s.Dev, s.Ino})
+}
+
+func (p *packer) note(name string) {
+	p.changed.Files++
+	p.changed.Example = name
 }
 
 func stat(info fs.FileInfo) *syscall.Stat_t {
@@ -81,17 +124,17 @@ func (p *packer) dir(root *os.Root, name string, info fs.FileInfo, depth int) er
 			return nil
 		}
 		if err != nil {
-			return err
+			return p.gone(name, err)
 		}
 	}
 }
 
 func (p *packer) entry(root *os.Root, parent, base string, depth int) error {
+	name := path.Join(parent, base)
 	info, err := root.Lstat(base)
 	if err != nil {
-		return err
+		return p.gone(name, err)
 	}
-	name := path.Join(parent, base)
 	switch mode := info.Mode(); {
 	case mode.IsDir():
 		if stat(info).Dev != p.device {
@@ -99,7 +142,7 @@ func (p *packer) entry(root *os.Root, parent, base string, depth int) error {
 		}
 		below, err := root.OpenRoot(base)
 		if err != nil {
-			return err
+			return p.gone(name, err)
 		}
 		defer func() { _ = below.Close() }()
 		return p.dir(below, name, info, depth+1)
@@ -113,11 +156,11 @@ func (p *packer) entry(root *os.Root, parent, base string, depth int) error {
 	case kind == fs.ModeSymlink:
 		target, err := root.Readlink(base)
 		if err != nil {
-			return err
+			return p.gone(name, err)
 		}
 		return p.header(info, name, target, nil)
 	case kind == 0:
-		return p.regular(root, name, base)
+		return p.regular(root, name, base, info)
 	default:
 		return p.header(info, name, "", nil)
 	}
@@ -143,24 +186,54 @@ func (p *packer) link(info fs.FileInfo, name string) (bool, error) {
 	})
 }
 
-func (p *packer) regular(root *os.Root, name, base string) error {
+func (p *packer) regular(root *os.Root, name, base string, seen fs.FileInfo) error {
 	f, err := root.OpenFile(base, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return err
+		p.forget(seen)
+		if now, lost := root.Lstat(base); lost == nil && p.live && !now.Mode().IsRegular() { // a link that leads out, say
+			err = fs.ErrNotExist
+		}
+		return p.gone(name, err)
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
+	if p.live && !info.Mode().IsRegular() {
+		p.forget(seen)
+		p.note(name)
+		return nil
+	}
 	if err := p.header(info, name, "", f); err != nil {
 		return err
 	}
 	n, err := io.CopyN(p.tar, f, info.Size())
+	if errors.Is(err, io.EOF) && p.live {
+		_, err = io.CopyN(p.tar, zeros{}, info.Size()-n)
+	}
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s had %d bytes, and now %d: %w", name, info.Size(), n, ErrTree)
 	}
-	return err
+	if err != nil || !p.live {
+		return err
+	}
+	after, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if after.Size() != info.Size() || !after.ModTime().Equal(info.ModTime()) {
+		p.note(name)
+	}
+	return nil
+}
+
+// zeros are as many as are wanted.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
 
 // header writes what an archive says of one entry; of one that is open its attributes, too.

@@ -305,11 +305,16 @@ func (r *Reconciler) observe(ctx context.Context, o *observed, app string) error
 		}
 	}
 	o.deployments, o.replicaSets, o.pods, o.claims = deployments.Items, replicaSets.Items, pods.Items, claims.Items
-	o.jobs, o.fills = nil, nil
+	o.jobs, o.fills, o.carries = nil, nil, nil
 	for _, j := range jobs.Items {
-		if _, ok := j.Labels[labelFill]; ok {
+		_, fills := j.Labels[labelFill]
+		_, carries := j.Labels[labelCarry]
+		switch {
+		case fills:
 			o.fills = append(o.fills, j)
-		} else {
+		case carries:
+			o.carries = append(o.carries, j)
+		default:
 			o.jobs = append(o.jobs, j)
 		}
 	}

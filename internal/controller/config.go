@@ -34,6 +34,7 @@ const (
 	RoleController = "apocryph-tenant-controller"
 	RoleMeter      = "apocryph-tenant-meter"
 	RoleGateway    = "apocryph-tenant-gateway"
+	RoleCarrying   = "apocryph-tenant-carrying"
 
 	accountController = "controller"
 	accountMeter      = "meter"

@@ -94,14 +94,21 @@ func (d *desired) bindings() []client.Object {
 		{RoleGateway, accountGateway},
 		{RoleMeter, accountMeter},
 	} {
-		all = append(all, &rbacv1.RoleBinding{
-			TypeMeta:   kind("rbac.authorization.k8s.io/v1", "RoleBinding"),
-			ObjectMeta: d.meta(b.role),
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: b.role},
-			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: d.cfg.Namespace, Name: b.account}},
-		})
+		all = append(all, d.binding(b.role, b.account))
 	}
 	return all
+}
+
+func (d *desired) binding(role string, accounts ...string) *rbacv1.RoleBinding {
+	b := &rbacv1.RoleBinding{
+		TypeMeta:   kind("rbac.authorization.k8s.io/v1", "RoleBinding"),
+		ObjectMeta: d.meta(role),
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+	}
+	for _, account := range accounts {
+		b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: d.cfg.Namespace, Name: account})
+	}
+	return b
 }
 
 // quota is exactly what the manifest needs with every service replaced at once.

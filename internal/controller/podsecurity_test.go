@@ -22,7 +22,7 @@ import (
 )
 
 // Kubernetes' own rules, at the level that the app's namespace enforces, let every pod run that any valid manifest makes, those that fill
-// volumes, too: see docs/adr/pod-security-is-proved-once.md. Every field that a manifest has occurs among those that are tried.
+// and carry volumes, too: see docs/adr/pod-security-is-proved-once.md. Every field that a manifest has occurs among those that are tried.
 func TestPodSecurityLetsAllRun(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{1})
 	data := make([]byte, 600)
@@ -127,6 +127,11 @@ func podsOf(t *testing.T, m *manifestv1.Manifest) (namespace *corev1.Namespace, 
 	for _, j := range fills {
 		pods = append(pods, j.Spec.Template)
 	}
+	d := &desired{id: app.Name, manifest: m, cfg: cfg}
+	for i := range pods {
+		pods[i].Spec.EphemeralContainers = []corev1.EphemeralContainer{d.companion(&pods[i].Spec)}
+	}
+	pods = append(pods, d.carry(v1alpha1.Transfer{Volume: "any", Sequence: 1}).Spec.Template)
 	return namespace, pods
 }
 

@@ -148,7 +148,10 @@ func (r *Reconciler) work(ctx context.Context, app *v1alpha1.App, in intent, o *
 	if err := r.scale(ctx, o, in); err != nil {
 		return in, err
 	}
-	return in, r.clear(ctx, o)
+	if err := r.clear(ctx, o); err != nil {
+		return in, err
+	}
+	return in, r.carry(ctx, app, m, o)
 }
 
 // wind ends an app: reason recorded, pods stopped, volumes deleted, channel settled, namespace deleted.
@@ -199,7 +202,7 @@ func (r *Reconciler) takeDown(ctx context.Context, ns *corev1.Namespace, o *obse
 	if err := r.scale(ctx, o, intent{}); err != nil {
 		return err
 	}
-	if err := r.removeJobs(ctx, slices.Concat(o.jobs, o.fills), func(*batchv1.Job) bool { return false }); err != nil {
+	if err := r.removeJobs(ctx, slices.Concat(o.jobs, o.fills, o.carries), func(*batchv1.Job) bool { return false }); err != nil {
 		return err
 	}
 	if o.refused != nil {

@@ -27,9 +27,11 @@ type observed struct {
 	order       int64
 	deployments []appsv1.Deployment
 	replicaSets []appsv1.ReplicaSet
-	// jobs are services that end, fills bring volumes their first content.
-	jobs, fills []batchv1.Job
-	pods        []corev1.Pod
+	// jobs are services that end, fills bring volumes their first content, carries move that of volumes that nobody mounts.
+	jobs, fills, carries []batchv1.Job
+	pods                 []corev1.Pod
+	// carriers are where volumes' content can be moved.
+	carriers []v1alpha1.Carrier
 	// outdated services are not yet there as ordered, waiting ones have yet to start, held ones to be brought up to date; by service, the
 	// latter with what they wait for.
 	outdated      map[string]bool
@@ -57,7 +59,7 @@ func (o *observed) deployment(service string) *appsv1.Deployment {
 
 // stopped reports whether no pod is left and none can come: every controller above them has acted on zero replicas.
 func (o *observed) stopped() bool {
-	if len(o.jobs)+len(o.fills) > 0 { // each is there until its last pod is gone
+	if len(o.jobs)+len(o.fills)+len(o.carries) > 0 { // each is there until its last pod is gone
 		return false
 	}
 	for _, d := range o.deployments {
@@ -120,7 +122,7 @@ func report(app *v1alpha1.App, m *manifestv1.Manifest, in intent, o *observed, c
 			s.Selector = v1alpha1.LabelApp + "=" + app.Name + "," + v1alpha1.LabelService + "=" + svc.GetName()
 		}
 	}
-	s.Volumes = volumes(m, o.claims)
+	s.Volumes, s.Carriers = volumes(m, o.claims), o.carriers
 	r := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: in.reason, Message: in.message}
 	s.Phase = phase(in, serving, made(app))
 	switch {

@@ -23,6 +23,8 @@ const (
 	maxStatement = 1024
 	// MaxFormer is how many channels of an app may have paid before the one that an order names.
 	MaxFormer = 16
+	// maxVolume is the longest name that a volume has.
+	maxVolume = 63
 )
 
 // Statement is a verified instruction about one app.
@@ -35,6 +37,8 @@ type Statement struct {
 	// Former are the channels that paid for the app before, oldest first.
 	Former   [][32]byte
 	IssuedAt time.Time
+	// Volume is the one whose content is to go out or come in.
+	Volume string
 
 	// Delegation is the one under which it was signed.
 	Delegation Delegation
@@ -62,6 +66,9 @@ func SignStatement(s Statement, key PeerKey, under *orderv1.SignedDelegation) (*
 	}
 	for _, id := range s.Former {
 		p.Former = append(p.Former, id[:])
+	}
+	if MovesVolume(s.Action) {
+		p.Volume = s.Volume
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(p)
 	if err != nil {
@@ -104,6 +111,12 @@ func VerifyStatement(s *orderv1.SignedStatement, domain eip712.Domain, at Provid
 	return st, nil
 }
 
+// MovesVolume reports whether an action is a transfer of a volume's content.
+func MovesVolume(a orderv1.Action) bool {
+	return a == orderv1.Action_ACTION_GET_VOLUME || a == orderv1.Action_ACTION_PUT_VOLUME
+}
+
+// operation of an action. Whoever may apply may run what reads and writes an app's volumes, so a right of its own for that would protect nothing.
 func operation(a orderv1.Action) orderv1.Operation {
 	if a == orderv1.Action_ACTION_STOP {
 		return orderv1.Operation_OPERATION_STOP
@@ -122,7 +135,7 @@ func parseStatement(b []byte) (Statement, error) {
 	}
 	isApply := p.Action == orderv1.Action_ACTION_APPLY
 	switch {
-	case !isApply && p.Action != orderv1.Action_ACTION_STOP:
+	case !isApply && p.Action != orderv1.Action_ACTION_STOP && !MovesVolume(p.Action):
 		return bad("unknown action")
 	case len(p.App) != 32 || len(p.Channel) != 32:
 		return bad("app or channel is not 32 bytes")
@@ -130,6 +143,8 @@ func parseStatement(b []byte) (Statement, error) {
 		return bad("the manifest hash does not fit the action")
 	case len(p.Former) > MaxFormer || (!isApply && len(p.Former) > 0):
 		return bad("more former channels than there may be")
+	case MovesVolume(p.Action) != (p.Volume != "") || len(p.Volume) > maxVolume:
+		return bad("the volume does not fit the action")
 	case p.Sequence == 0 || p.Sequence > 1<<62 || p.IssuedAt > 1<<40:
 		return bad("sequence or time out of range")
 	}
@@ -139,6 +154,7 @@ func parseStatement(b []byte) (Statement, error) {
 		Sequence: p.Sequence,
 		Channel:  [32]byte(p.Channel),
 		IssuedAt: time.Unix(int64(p.IssuedAt), 0),
+		Volume:   p.Volume,
 	}
 	if isApply {
 		s.ManifestHash = [32]byte(p.ManifestHash)

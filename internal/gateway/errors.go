@@ -60,21 +60,24 @@ func codeOf(r fault.Reason) connect.Code {
 	case providerv1.Reason_REASON_DELEGATION_FOREIGN, providerv1.Reason_REASON_OPERATION_NOT_DELEGATED,
 		providerv1.Reason_REASON_APP_FOREIGN, providerv1.Reason_REASON_CHANNEL_FOREIGN:
 		return connect.CodePermissionDenied
-	case providerv1.Reason_REASON_APP_NOT_FOUND:
+	case providerv1.Reason_REASON_APP_NOT_FOUND, providerv1.Reason_REASON_VOLUME_NOT_FOUND:
 		return connect.CodeNotFound
 	case providerv1.Reason_REASON_HOST_TAKEN:
 		return connect.CodeAlreadyExists
 	case providerv1.Reason_REASON_APP_ENDED, providerv1.Reason_REASON_STATEMENT_STALE, providerv1.Reason_REASON_RESOURCES_IMPOSSIBLE,
 		providerv1.Reason_REASON_QUOTE_EXPIRED, providerv1.Reason_REASON_CHANNEL_NOT_FOUND, providerv1.Reason_REASON_CHANNEL_CLOSED,
 		providerv1.Reason_REASON_CHANNEL_NOTICE, providerv1.Reason_REASON_DEPOSIT_TOO_SMALL, providerv1.Reason_REASON_CAP_EXCEEDED,
-		providerv1.Reason_REASON_IMAGE_MISSING:
+		providerv1.Reason_REASON_IMAGE_MISSING, providerv1.Reason_REASON_VOLUME_UNAVAILABLE, providerv1.Reason_REASON_VOLUME_FULL:
 		return connect.CodeFailedPrecondition
 	case providerv1.Reason_REASON_STATEMENT_INVALID, providerv1.Reason_REASON_MANIFEST_INVALID, providerv1.Reason_REASON_MANIFEST_TOO_LARGE,
 		providerv1.Reason_REASON_HOST_INVALID, providerv1.Reason_REASON_QUOTE_INVALID, providerv1.Reason_REASON_CHANNEL_TERMS,
-		providerv1.Reason_REASON_IMAGE_INVALID, providerv1.Reason_REASON_BAD_REQUEST:
+		providerv1.Reason_REASON_IMAGE_INVALID, providerv1.Reason_REASON_BAD_REQUEST,
+		providerv1.Reason_REASON_ARCHIVE_INVALID:
 		return connect.CodeInvalidArgument
 	case providerv1.Reason_REASON_CHAIN_UNSEEN, providerv1.Reason_REASON_PROVIDER_UNFIT:
 		return connect.CodeUnavailable
+	case providerv1.Reason_REASON_TRANSFER_BROKEN:
+		return connect.CodeAborted
 	case providerv1.Reason_REASON_TOO_MANY_REQUESTS:
 		return connect.CodeResourceExhausted
 	default: // REASON_INTERNAL, and REASON_UNSPECIFIED, which never leaves

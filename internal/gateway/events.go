@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -170,7 +171,7 @@ func (s eventStream) ofNamespace(ctx context.Context, namespace string, services
 		case e.InvolvedObject.Kind == "PersistentVolumeClaim":
 			service = ""
 			what.message = e.InvolvedObject.Name + ": " + what.message
-		case service == "":
+		case service == "", strings.HasPrefix(e.InvolvedObject.FieldPath, "spec.ephemeralContainers{"):
 			continue // of a pod of the provider's own making, or of a service that is no more
 		}
 		if what.kind != "" {

@@ -89,8 +89,10 @@ type Parts struct {
 	Pods    podLogs
 	// LogStores have what apps' services wrote.
 	LogStores logStores
-	Keeper    keeper
-	Chain     channelReader
+	// Carriers move what is in apps' volumes.
+	Carriers carriers
+	Keeper   keeper
+	Chain    channelReader
 	// Images reaches the image store's push face at ImagesURL.
 	Images    http.RoundTripper
 	ImagesURL *url.URL
@@ -137,6 +139,10 @@ type Gateway struct {
 
 	// hosts is held from the check that a host is free until an App has it.
 	hosts sync.Mutex
+
+	// transfers are the volumes whose content is being moved, by app.
+	transferring sync.Mutex
+	transfers    map[string][]string
 }
 
 // New returns ErrConfig for a configuration that it can't offer anything with.
@@ -162,7 +168,7 @@ func New(c Config, p Parts) (*Gateway, error) {
 		return bad(fmt.Sprintf("quotes good for %s, at most %s", c.QuoteLife, quote.MaxLife))
 	case c.Notice < channel.MinNotice || c.Notice > channel.MaxNotice:
 		return bad(fmt.Sprintf("a notice of %s, not within %s and %s", c.Notice, channel.MinNotice, channel.MaxNotice))
-	case p.Cluster == nil || p.Pods == nil || p.LogStores == nil || p.Keeper == nil || p.Chain == nil || p.Images == nil || p.ImagesURL == nil ||
+	case p.Cluster == nil || p.Pods == nil || p.LogStores == nil || p.Carriers == nil || p.Keeper == nil || p.Chain == nil || p.Images == nil || p.ImagesURL == nil ||
 		p.Sent == nil || p.Peer == nil || p.CheckPeer == nil || p.Now == nil || p.Log == nil:
 		return bad("a part is missing")
 	}
@@ -173,7 +179,7 @@ func New(c Config, p Parts) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{cfg: c, parts: p, tariffID: id, count: newMetrics(), limiter: newLimiter(c.MaxCalls, c.MaxCallsPerPeer), reopenAfter: reopenAfter}, nil
+	return &Gateway{cfg: c, parts: p, tariffID: id, count: newMetrics(), limiter: newLimiter(c.MaxCalls, c.MaxCallsPerPeer), reopenAfter: reopenAfter, transfers: map[string][]string{}}, nil
 }
 
 // Handler serves calls and image pushes. The context of each request must be one that Parts.Peer understands.

@@ -38,6 +38,7 @@ const (
 	kindCall     kind = "call"
 	kindStream   kind = "stream" // Watch, Logs and Events, which stay
 	kindPush     kind = "push"
+	kindVolume   kind = "volume" // GetVolume and PutVolume, whose bytes go through the API server
 )
 
 // bound is how many requests of a kind may run at once.
@@ -50,6 +51,7 @@ func bounds() map[kind]bound {
 		kindCall:     {all: 256, perPeer: 16, perPublisher: 32},
 		kindStream:   {all: 256, perPeer: 16, perPublisher: 32},
 		kindPush:     {all: 128, perPeer: 32, perPublisher: 32},
+		kindVolume:   {all: 16, perPeer: 4, perPublisher: 4},
 	}
 }
 
@@ -60,6 +62,8 @@ func kindOf(path string) kind {
 	case path == providerv1connect.ProviderServiceWatchProcedure, path == providerv1connect.ProviderServiceLogsProcedure,
 		path == providerv1connect.ProviderServiceEventsProcedure:
 		return kindStream
+	case path == providerv1connect.ProviderServiceGetVolumeProcedure, path == providerv1connect.ProviderServicePutVolumeProcedure:
+		return kindVolume
 	case strings.HasPrefix(path, "/v2/"):
 		return kindPush
 	}

@@ -54,6 +54,7 @@ func (g *Gateway) checks() []func(context.Context, *order) error {
 		g.checkStatement,
 		g.checkManifest,
 		g.checkPresent,
+		g.checkVolumes,
 		g.checkQuote,
 		g.checkPublisher,
 		g.checkTerms,
@@ -245,6 +246,22 @@ func withKept(m *manifestv1.Manifest, present *v1alpha1.App) *manifestv1.Manifes
 		}
 	}
 	return all
+}
+
+// checkVolumes: none is smaller than it is. Its data would have no place to go.
+func (g *Gateway) checkVolumes(_ context.Context, o *order) error {
+	if o.present == nil {
+		return nil
+	}
+	for _, v := range o.req.Manifest.GetVolumes() {
+		for _, is := range o.present.Status.Volumes {
+			if is.Name == v.GetName() && uint64(max(is.SizeBytes, 0)) > v.GetSizeBytes() {
+				err := refuse(providerv1.Reason_REASON_MANIFEST_INVALID, "volume %s has %d bytes, and can't shrink to %d", is.Name, is.SizeBytes, v.GetSizeBytes())
+				return fault.Hint(err, "leave it as large as it is, or use a volume of another name; see: apocryph volume ls")
+			}
+		}
+	}
+	return nil
 }
 
 // checkCap: all that was ordered can be claimed, what is kept of earlier versions included.

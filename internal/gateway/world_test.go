@@ -122,7 +122,7 @@ func newWorld(t testing.TB, objects ...client.Object) *world {
 		Tariff:     tariff.Tariff{Token: [20]byte{4}, CPUHour: tariff.Units(3_600_000), MemoryGiBHour: tariff.Units(360_000), StorageGiBHour: tariff.Units(3600)},
 		HostDomain: "apps.localhost",
 	}, Parts{
-		Cluster: w.cluster, Pods: noLogs{}, LogStores: noStores{}, Keeper: signer{w}, Chain: w, Images: w, ImagesURL: store, Sent: &w.sent,
+		Cluster: w.cluster, Pods: noLogs{}, LogStores: noStores{}, Carriers: &volumes{}, Keeper: signer{w}, Chain: w, Images: w, ImagesURL: store, Sent: &w.sent,
 		Peer: p2p.Peer, CheckPeer: p2p.CheckPeer, Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

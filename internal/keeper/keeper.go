@@ -125,6 +125,8 @@ type memory struct {
 	stated *account.Account
 	// book is what was fixed of channels that paid before, written or about to be.
 	book ledger.Ledger
+	// transfers are the last ones of each volume.
+	transfers map[string]transferred
 }
 
 // New returns a keeper, or ErrConfig.

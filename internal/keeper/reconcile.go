@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,7 +79,8 @@ func (r *reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 		u = nil
 	}
-	if err := r.writeVerdict(ctx, &app, r.judge(&app, u)); err != nil {
+	refused := r.judge(&app, u)
+	if err := r.writeVerdict(ctx, &app, refused, r.letTransfer(&app)); err != nil {
 		return reconcile.Result{}, err
 	}
 	return r.bill(ctx, &app, u)
@@ -123,8 +125,15 @@ func reasonOf(err error) string {
 	return ReasonStatementInvalid
 }
 
-// writeVerdict sets the condition Verified, unless it says so already.
-func (r *reconciler) writeVerdict(ctx context.Context, app *v1alpha1.App, refused error) error {
+// letTransfer decides on the transfers that are asked for, and remembers them.
+func (r *reconciler) letTransfer(app *v1alpha1.App) []v1alpha1.Transfer {
+	all, last := transfers(r.own(), app, r.recall(app.Name), r.now())
+	r.remember(app.Name, func(m *memory) { m.transfers = last })
+	return all
+}
+
+// writeVerdict sets the condition Verified and the transfers, unless they say so already.
+func (r *reconciler) writeVerdict(ctx context.Context, app *v1alpha1.App, refused error, transfers []v1alpha1.Transfer) error {
 	c := metav1.Condition{
 		Type:               v1alpha1.ConditionVerified,
 		Status:             metav1.ConditionTrue,
@@ -139,13 +148,13 @@ func (r *reconciler) writeVerdict(ctx context.Context, app *v1alpha1.App, refuse
 		if old.Status == c.Status {
 			c.LastTransitionTime = old.LastTransitionTime
 		}
-		if *old == c {
+		if *old == c && equality.Semantic.DeepEqual(app.Status.Transfers, transfers) {
 			return nil
 		}
 	}
 	return kube.ApplyStatus(ctx, r.client, &v1alpha1.App{
 		ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name},
-		Status:     v1alpha1.AppStatus{Conditions: []metav1.Condition{c}},
+		Status:     v1alpha1.AppStatus{Conditions: []metav1.Condition{c}, Transfers: transfers},
 	}, statusOwner)
 }
 

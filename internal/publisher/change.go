@@ -78,6 +78,13 @@ func before(a *App) (*manifestv1.Manifest, error) {
 		return nil, err
 	}
 	m.RemovedVolumes = nil // what was removed then is not what has come by that name since
+	is, err := a.decode(a.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	for sizes, i := sizesOf(is), 0; i < len(m.Volumes); i++ { // what has grown since stays as large
+		m.Volumes[i].SizeBytes = max(m.Volumes[i].SizeBytes, sizes[m.Volumes[i].Name])
+	}
 	return m, keepRevisions(a, m)
 }
 

@@ -145,7 +145,25 @@ func (d *deployment) pin(ctx context.Context) error {
 		return err
 	}
 	d.manifest = m
+	if d.app.Stage != StageApplied {
+		return nil
+	}
+	is, err := d.app.decode(d.app.Manifest)
+	if err != nil {
+		return err
+	}
+	if small := d.order.File.Shrinks(sizesOf(is)); len(small) > 0 {
+		return small
+	}
 	return keepRevisions(d.app, m)
+}
+
+func sizesOf(m *manifestv1.Manifest) map[string]uint64 {
+	sizes := map[string]uint64{}
+	for _, v := range m.GetVolumes() {
+		sizes[v.GetName()] = v.GetSizeBytes()
+	}
+	return sizes
 }
 
 // keepRevisions takes over what restarts have counted: another version is no restart of what it does not change.

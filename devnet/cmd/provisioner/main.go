@@ -6,7 +6,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -41,6 +43,10 @@ func (c *cli) run() error {
 		return err
 	}
 	p := &volume.Provisioner{Dir: c.Dir, Node: c.Node}
+	grower := &volume.Grower{Provisioner: p, Client: client, Log: slog.Default()}
+	var grown sync.WaitGroup
+	defer grown.Wait()
+	grown.Go(func() { grower.Run(ctx) })
 	controller.NewProvisionController(ctx, client, volume.Name, p, controller.LeaderElection(false)).Run(ctx)
 	return nil
 }

@@ -34,7 +34,7 @@ const (
 	// Status, list, bill.
 	Operation_OPERATION_READ Operation = 1
 	Operation_OPERATION_LOGS Operation = 2
-	// Quote, push, apply.
+	// Quote, push, apply; read and write volumes, as what is applied could.
 	Operation_OPERATION_APPLY Operation = 3
 	// Ends the app and deletes its volumes.
 	Operation_OPERATION_STOP Operation = 4
@@ -91,6 +91,9 @@ const (
 	Action_ACTION_UNSPECIFIED Action = 0
 	Action_ACTION_APPLY       Action = 1
 	Action_ACTION_STOP        Action = 2
+	// One transfer of a volume's content: out of it, or into it. They take part in no order among themselves or with the others.
+	Action_ACTION_GET_VOLUME Action = 3
+	Action_ACTION_PUT_VOLUME Action = 4
 )
 
 // Enum value maps for Action.
@@ -99,11 +102,15 @@ var (
 		0: "ACTION_UNSPECIFIED",
 		1: "ACTION_APPLY",
 		2: "ACTION_STOP",
+		3: "ACTION_GET_VOLUME",
+		4: "ACTION_PUT_VOLUME",
 	}
 	Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED": 0,
 		"ACTION_APPLY":       1,
 		"ACTION_STOP":        2,
+		"ACTION_GET_VOLUME":  3,
+		"ACTION_PUT_VOLUME":  4,
 	}
 )
 
@@ -308,14 +315,16 @@ type Statement struct {
 	Action Action                 `protobuf:"varint,2,opt,name=action,proto3,enum=apocryph.order.v1.Action" json:"action,omitempty"`
 	// Grows with each statement about the app; CLIs use Unix milliseconds.
 	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// The workload digest; empty for a stop.
+	// The workload digest; empty but for an apply.
 	ManifestHash []byte `protobuf:"bytes,4,opt,name=manifest_hash,json=manifestHash,proto3" json:"manifest_hash,omitempty"`
 	// The channel that pays.
 	Channel []byte `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
 	// Unix seconds.
 	IssuedAt uint64 `protobuf:"varint,6,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
 	// The channels that paid for the app before this one, oldest first; empty for a stop.
-	Former        [][]byte `protobuf:"bytes,7,rep,name=former,proto3" json:"former,omitempty"`
+	Former [][]byte `protobuf:"bytes,7,rep,name=former,proto3" json:"former,omitempty"`
+	// The volume whose content goes out or comes in; empty for anything else.
+	Volume        string `protobuf:"bytes,8,opt,name=volume,proto3" json:"volume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +406,13 @@ func (x *Statement) GetFormer() [][]byte {
 		return x.Former
 	}
 	return nil
+}
+
+func (x *Statement) GetVolume() string {
+	if x != nil {
+		return x.Volume
+	}
+	return ""
 }
 
 // SignedStatement carries the exact bytes that were signed.
@@ -1389,7 +1405,7 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"delegation\x18\x01 \x01(\v2\x1d.apocryph.order.v1.DelegationR\n" +
 	"delegation\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xe0\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xf8\x01\n" +
 	"\tStatement\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x121\n" +
 	"\x06action\x18\x02 \x01(\x0e2\x19.apocryph.order.v1.ActionR\x06action\x12\x1a\n" +
@@ -1397,7 +1413,8 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\rmanifest_hash\x18\x04 \x01(\fR\fmanifestHash\x12\x18\n" +
 	"\achannel\x18\x05 \x01(\fR\achannel\x12\x1b\n" +
 	"\tissued_at\x18\x06 \x01(\x04R\bissuedAt\x12\x16\n" +
-	"\x06former\x18\a \x03(\fR\x06former\"\x92\x01\n" +
+	"\x06former\x18\a \x03(\fR\x06former\x12\x16\n" +
+	"\x06volume\x18\b \x01(\tR\x06volume\"\x92\x01\n" +
 	"\x0fSignedStatement\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12C\n" +
@@ -1487,11 +1504,13 @@ const file_apocryph_order_v1_order_proto_rawDesc = "" +
 	"\x0eOPERATION_READ\x10\x01\x12\x12\n" +
 	"\x0eOPERATION_LOGS\x10\x02\x12\x13\n" +
 	"\x0fOPERATION_APPLY\x10\x03\x12\x12\n" +
-	"\x0eOPERATION_STOP\x10\x04*C\n" +
+	"\x0eOPERATION_STOP\x10\x04*q\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fACTION_APPLY\x10\x01\x12\x0f\n" +
-	"\vACTION_STOP\x10\x02B;Z9github.com/apocryph/apocryph/internal/gen/orderv1;orderv1b\x06proto3"
+	"\vACTION_STOP\x10\x02\x12\x15\n" +
+	"\x11ACTION_GET_VOLUME\x10\x03\x12\x15\n" +
+	"\x11ACTION_PUT_VOLUME\x10\x04B;Z9github.com/apocryph/apocryph/internal/gen/orderv1;orderv1b\x06proto3"
 
 var (
 	file_apocryph_order_v1_order_proto_rawDescOnce sync.Once

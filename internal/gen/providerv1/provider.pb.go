@@ -65,7 +65,15 @@ const (
 	Reason_REASON_TOO_MANY_REQUESTS       Reason = 29
 	Reason_REASON_BAD_REQUEST             Reason = 30
 	// A required check of the provider's own fails, and it takes no new apps meanwhile; those it has go on.
-	Reason_REASON_PROVIDER_UNFIT Reason = 31
+	Reason_REASON_PROVIDER_UNFIT   Reason = 31
+	Reason_REASON_VOLUME_NOT_FOUND Reason = 32
+	// The volume has no content yet, its content can't be reached now, or somebody else is at it.
+	Reason_REASON_VOLUME_UNAVAILABLE Reason = 33
+	Reason_REASON_VOLUME_FULL        Reason = 34
+	// What is sent is no tar stream, or has something in it that a volume does not take.
+	Reason_REASON_ARCHIVE_INVALID Reason = 35
+	// The transfer broke off in the middle: the service was restarted, say.
+	Reason_REASON_TRANSFER_BROKEN Reason = 36
 )
 
 // Enum value maps for Reason.
@@ -103,6 +111,11 @@ var (
 		29: "REASON_TOO_MANY_REQUESTS",
 		30: "REASON_BAD_REQUEST",
 		31: "REASON_PROVIDER_UNFIT",
+		32: "REASON_VOLUME_NOT_FOUND",
+		33: "REASON_VOLUME_UNAVAILABLE",
+		34: "REASON_VOLUME_FULL",
+		35: "REASON_ARCHIVE_INVALID",
+		36: "REASON_TRANSFER_BROKEN",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":             0,
@@ -137,6 +150,11 @@ var (
 		"REASON_TOO_MANY_REQUESTS":       29,
 		"REASON_BAD_REQUEST":             30,
 		"REASON_PROVIDER_UNFIT":          31,
+		"REASON_VOLUME_NOT_FOUND":        32,
+		"REASON_VOLUME_UNAVAILABLE":      33,
+		"REASON_VOLUME_FULL":             34,
+		"REASON_ARCHIVE_INVALID":         35,
+		"REASON_TRANSFER_BROKEN":         36,
 	}
 )
 
@@ -1650,6 +1668,280 @@ func (x *StopResponse) GetStatus() *AppStatus {
 	return nil
 }
 
+type GetVolumeRequest struct {
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Statement     *orderv1.SignedStatement `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetVolumeRequest) Reset() {
+	*x = GetVolumeRequest{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetVolumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetVolumeRequest) ProtoMessage() {}
+
+func (x *GetVolumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetVolumeRequest.ProtoReflect.Descriptor instead.
+func (*GetVolumeRequest) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetVolumeRequest) GetStatement() *orderv1.SignedStatement {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+type GetVolumeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next part of the stream.
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// The end of it.
+	Carried       *Carried `protobuf:"bytes,2,opt,name=carried,proto3" json:"carried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetVolumeResponse) Reset() {
+	*x = GetVolumeResponse{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetVolumeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetVolumeResponse) ProtoMessage() {}
+
+func (x *GetVolumeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetVolumeResponse.ProtoReflect.Descriptor instead.
+func (*GetVolumeResponse) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetVolumeResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *GetVolumeResponse) GetCarried() *Carried {
+	if x != nil {
+		return x.Carried
+	}
+	return nil
+}
+
+type PutVolumeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the first message alone.
+	Statement *orderv1.SignedStatement `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Data      []byte                   `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// Nothing follows. A stream that ends without it is broken.
+	Last          bool `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutVolumeRequest) Reset() {
+	*x = PutVolumeRequest{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutVolumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutVolumeRequest) ProtoMessage() {}
+
+func (x *PutVolumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutVolumeRequest.ProtoReflect.Descriptor instead.
+func (*PutVolumeRequest) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PutVolumeRequest) GetStatement() *orderv1.SignedStatement {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *PutVolumeRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *PutVolumeRequest) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+type PutVolumeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Carried       *Carried               `protobuf:"bytes,1,opt,name=carried,proto3" json:"carried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutVolumeResponse) Reset() {
+	*x = PutVolumeResponse{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutVolumeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutVolumeResponse) ProtoMessage() {}
+
+func (x *PutVolumeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutVolumeResponse.ProtoReflect.Descriptor instead.
+func (*PutVolumeResponse) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PutVolumeResponse) GetCarried() *Carried {
+	if x != nil {
+		return x.Carried
+	}
+	return nil
+}
+
+// Carried is what went through, as it was seen at the volume.
+type Carried struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Bytes  uint64                 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Sha256 []byte                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// How many files were written to or went away while they were read, and one of them.
+	Changed       uint64 `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`
+	Example       string `protobuf:"bytes,4,opt,name=example,proto3" json:"example,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Carried) Reset() {
+	*x = Carried{}
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Carried) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Carried) ProtoMessage() {}
+
+func (x *Carried) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Carried.ProtoReflect.Descriptor instead.
+func (*Carried) Descriptor() ([]byte, []int) {
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Carried) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Carried) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *Carried) GetChanged() uint64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *Carried) GetExample() string {
+	if x != nil {
+		return x.Example
+	}
+	return ""
+}
+
 type AppStatus struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	App          []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
@@ -1673,7 +1965,7 @@ type AppStatus struct {
 
 func (x *AppStatus) Reset() {
 	*x = AppStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[23]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1977,7 @@ func (x *AppStatus) String() string {
 func (*AppStatus) ProtoMessage() {}
 
 func (x *AppStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[23]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1990,7 @@ func (x *AppStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppStatus.ProtoReflect.Descriptor instead.
 func (*AppStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{23}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AppStatus) GetApp() []byte {
@@ -1801,7 +2093,7 @@ type FormerChannel struct {
 
 func (x *FormerChannel) Reset() {
 	*x = FormerChannel{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +2105,7 @@ func (x *FormerChannel) String() string {
 func (*FormerChannel) ProtoMessage() {}
 
 func (x *FormerChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[24]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +2118,7 @@ func (x *FormerChannel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FormerChannel.ProtoReflect.Descriptor instead.
 func (*FormerChannel) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{24}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FormerChannel) GetChannel() []byte {
@@ -1876,7 +2168,7 @@ type VolumeStatus struct {
 
 func (x *VolumeStatus) Reset() {
 	*x = VolumeStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +2180,7 @@ func (x *VolumeStatus) String() string {
 func (*VolumeStatus) ProtoMessage() {}
 
 func (x *VolumeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[25]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2193,7 @@ func (x *VolumeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStatus.ProtoReflect.Descriptor instead.
 func (*VolumeStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{25}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *VolumeStatus) GetName() string {
@@ -1939,7 +2231,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2243,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[26]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2256,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{26}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Condition) GetType() string {
@@ -2016,7 +2308,7 @@ type ServiceStatus struct {
 
 func (x *ServiceStatus) Reset() {
 	*x = ServiceStatus{}
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[27]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2320,7 @@ func (x *ServiceStatus) String() string {
 func (*ServiceStatus) ProtoMessage() {}
 
 func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[27]
+	mi := &file_apocryph_provider_v1_provider_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2333,7 @@ func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
 func (*ServiceStatus) Descriptor() ([]byte, []int) {
-	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{27}
+	return file_apocryph_provider_v1_provider_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ServiceStatus) GetName() string {
@@ -2181,7 +2473,23 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\vStopRequest\x12@\n" +
 	"\tstatement\x18\x01 \x01(\v2\".apocryph.order.v1.SignedStatementR\tstatement\"G\n" +
 	"\fStopResponse\x127\n" +
-	"\x06status\x18\x01 \x01(\v2\x1f.apocryph.provider.v1.AppStatusR\x06status\"\xf0\x03\n" +
+	"\x06status\x18\x01 \x01(\v2\x1f.apocryph.provider.v1.AppStatusR\x06status\"T\n" +
+	"\x10GetVolumeRequest\x12@\n" +
+	"\tstatement\x18\x01 \x01(\v2\".apocryph.order.v1.SignedStatementR\tstatement\"`\n" +
+	"\x11GetVolumeResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x127\n" +
+	"\acarried\x18\x02 \x01(\v2\x1d.apocryph.provider.v1.CarriedR\acarried\"|\n" +
+	"\x10PutVolumeRequest\x12@\n" +
+	"\tstatement\x18\x01 \x01(\v2\".apocryph.order.v1.SignedStatementR\tstatement\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\bR\x04last\"L\n" +
+	"\x11PutVolumeResponse\x127\n" +
+	"\acarried\x18\x01 \x01(\v2\x1d.apocryph.provider.v1.CarriedR\acarried\"k\n" +
+	"\aCarried\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x18\n" +
+	"\achanged\x18\x03 \x01(\x04R\achanged\x12\x18\n" +
+	"\aexample\x18\x04 \x01(\tR\aexample\"\xf0\x03\n" +
 	"\tAppStatus\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
@@ -2223,7 +2531,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x05ready\x18\x02 \x01(\rR\x05ready\x12\x16\n" +
 	"\x06wanted\x18\x03 \x01(\rR\x06wanted\x12\x1a\n" +
 	"\brestarts\x18\x04 \x01(\rR\brestarts\x12\x18\n" +
-	"\ablocked\x18\x05 \x01(\tR\ablocked*\xf7\x06\n" +
+	"\ablocked\x18\x05 \x01(\tR\ablocked*\x83\b\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fREASON_INTERNAL\x10\x01\x12\x1d\n" +
@@ -2257,7 +2565,12 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x13REASON_CHAIN_UNSEEN\x10\x1c\x12\x1c\n" +
 	"\x18REASON_TOO_MANY_REQUESTS\x10\x1d\x12\x16\n" +
 	"\x12REASON_BAD_REQUEST\x10\x1e\x12\x19\n" +
-	"\x15REASON_PROVIDER_UNFIT\x10\x1f*\x8e\x01\n" +
+	"\x15REASON_PROVIDER_UNFIT\x10\x1f\x12\x1b\n" +
+	"\x17REASON_VOLUME_NOT_FOUND\x10 \x12\x1d\n" +
+	"\x19REASON_VOLUME_UNAVAILABLE\x10!\x12\x16\n" +
+	"\x12REASON_VOLUME_FULL\x10\"\x12\x1a\n" +
+	"\x16REASON_ARCHIVE_INVALID\x10#\x12\x1a\n" +
+	"\x16REASON_TRANSFER_BROKEN\x10$*\x8e\x01\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rPHASE_PENDING\x10\x01\x12\x12\n" +
@@ -2265,7 +2578,7 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\vPHASE_READY\x10\x03\x12\x13\n" +
 	"\x0fPHASE_SUSPENDED\x10\x04\x12\x10\n" +
 	"\fPHASE_ENDING\x10\x05\x12\x0f\n" +
-	"\vPHASE_ENDED\x10\x062\xce\x06\n" +
+	"\vPHASE_ENDED\x10\x062\x8e\b\n" +
 	"\x0fProviderService\x12Y\n" +
 	"\bEvidence\x12%.apocryph.provider.v1.EvidenceRequest\x1a&.apocryph.provider.v1.EvidenceResponse\x12P\n" +
 	"\x05Quote\x12\".apocryph.provider.v1.QuoteRequest\x1a#.apocryph.provider.v1.QuoteResponse\x12P\n" +
@@ -2276,7 +2589,9 @@ const file_apocryph_provider_v1_provider_proto_rawDesc = "" +
 	"\x04Logs\x12!.apocryph.provider.v1.LogsRequest\x1a\".apocryph.provider.v1.LogsResponse0\x01\x12U\n" +
 	"\x06Events\x12#.apocryph.provider.v1.EventsRequest\x1a$.apocryph.provider.v1.EventsResponse0\x01\x12M\n" +
 	"\x04Bill\x12!.apocryph.provider.v1.BillRequest\x1a\".apocryph.provider.v1.BillResponse\x12M\n" +
-	"\x04Stop\x12!.apocryph.provider.v1.StopRequest\x1a\".apocryph.provider.v1.StopResponseBAZ?github.com/apocryph/apocryph/internal/gen/providerv1;providerv1b\x06proto3"
+	"\x04Stop\x12!.apocryph.provider.v1.StopRequest\x1a\".apocryph.provider.v1.StopResponse\x12^\n" +
+	"\tGetVolume\x12&.apocryph.provider.v1.GetVolumeRequest\x1a'.apocryph.provider.v1.GetVolumeResponse0\x01\x12^\n" +
+	"\tPutVolume\x12&.apocryph.provider.v1.PutVolumeRequest\x1a'.apocryph.provider.v1.PutVolumeResponse(\x01BAZ?github.com/apocryph/apocryph/internal/gen/providerv1;providerv1b\x06proto3"
 
 var (
 	file_apocryph_provider_v1_provider_proto_rawDescOnce sync.Once
@@ -2291,7 +2606,7 @@ func file_apocryph_provider_v1_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_provider_v1_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_apocryph_provider_v1_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(Reason)(0),                     // 0: apocryph.provider.v1.Reason
 	(Phase)(0),                      // 1: apocryph.provider.v1.Phase
@@ -2318,70 +2633,83 @@ var file_apocryph_provider_v1_provider_proto_goTypes = []any{
 	(*Release)(nil),                 // 22: apocryph.provider.v1.Release
 	(*StopRequest)(nil),             // 23: apocryph.provider.v1.StopRequest
 	(*StopResponse)(nil),            // 24: apocryph.provider.v1.StopResponse
-	(*AppStatus)(nil),               // 25: apocryph.provider.v1.AppStatus
-	(*FormerChannel)(nil),           // 26: apocryph.provider.v1.FormerChannel
-	(*VolumeStatus)(nil),            // 27: apocryph.provider.v1.VolumeStatus
-	(*Condition)(nil),               // 28: apocryph.provider.v1.Condition
-	(*ServiceStatus)(nil),           // 29: apocryph.provider.v1.ServiceStatus
-	(*manifestv1.Manifest)(nil),     // 30: apocryph.manifest.v1.Manifest
-	(*orderv1.SignedQuote)(nil),     // 31: apocryph.order.v1.SignedQuote
-	(*orderv1.SignedStatement)(nil), // 32: apocryph.order.v1.SignedStatement
-	(*orderv1.Terms)(nil),           // 33: apocryph.order.v1.Terms
-	(*orderv1.Tariff)(nil),          // 34: apocryph.order.v1.Tariff
-	(*orderv1.SignedAccount)(nil),   // 35: apocryph.order.v1.SignedAccount
-	(*orderv1.UnitSeconds)(nil),     // 36: apocryph.order.v1.UnitSeconds
-	(*orderv1.SignedArrears)(nil),   // 37: apocryph.order.v1.SignedArrears
+	(*GetVolumeRequest)(nil),        // 25: apocryph.provider.v1.GetVolumeRequest
+	(*GetVolumeResponse)(nil),       // 26: apocryph.provider.v1.GetVolumeResponse
+	(*PutVolumeRequest)(nil),        // 27: apocryph.provider.v1.PutVolumeRequest
+	(*PutVolumeResponse)(nil),       // 28: apocryph.provider.v1.PutVolumeResponse
+	(*Carried)(nil),                 // 29: apocryph.provider.v1.Carried
+	(*AppStatus)(nil),               // 30: apocryph.provider.v1.AppStatus
+	(*FormerChannel)(nil),           // 31: apocryph.provider.v1.FormerChannel
+	(*VolumeStatus)(nil),            // 32: apocryph.provider.v1.VolumeStatus
+	(*Condition)(nil),               // 33: apocryph.provider.v1.Condition
+	(*ServiceStatus)(nil),           // 34: apocryph.provider.v1.ServiceStatus
+	(*manifestv1.Manifest)(nil),     // 35: apocryph.manifest.v1.Manifest
+	(*orderv1.SignedQuote)(nil),     // 36: apocryph.order.v1.SignedQuote
+	(*orderv1.SignedStatement)(nil), // 37: apocryph.order.v1.SignedStatement
+	(*orderv1.Terms)(nil),           // 38: apocryph.order.v1.Terms
+	(*orderv1.Tariff)(nil),          // 39: apocryph.order.v1.Tariff
+	(*orderv1.SignedAccount)(nil),   // 40: apocryph.order.v1.SignedAccount
+	(*orderv1.UnitSeconds)(nil),     // 41: apocryph.order.v1.UnitSeconds
+	(*orderv1.SignedArrears)(nil),   // 42: apocryph.order.v1.SignedArrears
 }
 var file_apocryph_provider_v1_provider_proto_depIdxs = []int32{
 	0,  // 0: apocryph.provider.v1.ErrorInfo.reason:type_name -> apocryph.provider.v1.Reason
-	30, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	31, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
-	30, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
-	32, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	33, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
-	31, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
-	25, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	25, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	25, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	25, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
+	35, // 1: apocryph.provider.v1.QuoteRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	36, // 2: apocryph.provider.v1.QuoteResponse.quote:type_name -> apocryph.order.v1.SignedQuote
+	35, // 3: apocryph.provider.v1.ApplyRequest.manifest:type_name -> apocryph.manifest.v1.Manifest
+	37, // 4: apocryph.provider.v1.ApplyRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	38, // 5: apocryph.provider.v1.ApplyRequest.terms:type_name -> apocryph.order.v1.Terms
+	36, // 6: apocryph.provider.v1.ApplyRequest.quote:type_name -> apocryph.order.v1.SignedQuote
+	30, // 7: apocryph.provider.v1.ApplyResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	30, // 8: apocryph.provider.v1.StatusResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	30, // 9: apocryph.provider.v1.WatchResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	30, // 10: apocryph.provider.v1.ListResponse.apps:type_name -> apocryph.provider.v1.AppStatus
 	19, // 11: apocryph.provider.v1.EventsResponse.event:type_name -> apocryph.provider.v1.Event
-	34, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
+	39, // 12: apocryph.provider.v1.BillResponse.tariff:type_name -> apocryph.order.v1.Tariff
 	22, // 13: apocryph.provider.v1.BillResponse.release:type_name -> apocryph.provider.v1.Release
-	35, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
-	36, // 15: apocryph.provider.v1.BillResponse.extended:type_name -> apocryph.order.v1.UnitSeconds
-	37, // 16: apocryph.provider.v1.BillResponse.taken_over:type_name -> apocryph.order.v1.SignedArrears
-	32, // 17: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
-	25, // 18: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
-	1,  // 19: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
-	28, // 20: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
-	29, // 21: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
-	27, // 22: apocryph.provider.v1.AppStatus.volumes:type_name -> apocryph.provider.v1.VolumeStatus
-	26, // 23: apocryph.provider.v1.AppStatus.former:type_name -> apocryph.provider.v1.FormerChannel
-	3,  // 24: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
-	5,  // 25: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
-	7,  // 26: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
-	9,  // 27: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
-	11, // 28: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
-	13, // 29: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
-	15, // 30: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
-	17, // 31: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
-	20, // 32: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
-	23, // 33: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
-	4,  // 34: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
-	6,  // 35: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
-	8,  // 36: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
-	10, // 37: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
-	12, // 38: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
-	14, // 39: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
-	16, // 40: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
-	18, // 41: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
-	21, // 42: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
-	24, // 43: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
-	34, // [34:44] is the sub-list for method output_type
-	24, // [24:34] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	40, // 14: apocryph.provider.v1.BillResponse.account:type_name -> apocryph.order.v1.SignedAccount
+	41, // 15: apocryph.provider.v1.BillResponse.extended:type_name -> apocryph.order.v1.UnitSeconds
+	42, // 16: apocryph.provider.v1.BillResponse.taken_over:type_name -> apocryph.order.v1.SignedArrears
+	37, // 17: apocryph.provider.v1.StopRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	30, // 18: apocryph.provider.v1.StopResponse.status:type_name -> apocryph.provider.v1.AppStatus
+	37, // 19: apocryph.provider.v1.GetVolumeRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	29, // 20: apocryph.provider.v1.GetVolumeResponse.carried:type_name -> apocryph.provider.v1.Carried
+	37, // 21: apocryph.provider.v1.PutVolumeRequest.statement:type_name -> apocryph.order.v1.SignedStatement
+	29, // 22: apocryph.provider.v1.PutVolumeResponse.carried:type_name -> apocryph.provider.v1.Carried
+	1,  // 23: apocryph.provider.v1.AppStatus.phase:type_name -> apocryph.provider.v1.Phase
+	33, // 24: apocryph.provider.v1.AppStatus.conditions:type_name -> apocryph.provider.v1.Condition
+	34, // 25: apocryph.provider.v1.AppStatus.services:type_name -> apocryph.provider.v1.ServiceStatus
+	32, // 26: apocryph.provider.v1.AppStatus.volumes:type_name -> apocryph.provider.v1.VolumeStatus
+	31, // 27: apocryph.provider.v1.AppStatus.former:type_name -> apocryph.provider.v1.FormerChannel
+	3,  // 28: apocryph.provider.v1.ProviderService.Evidence:input_type -> apocryph.provider.v1.EvidenceRequest
+	5,  // 29: apocryph.provider.v1.ProviderService.Quote:input_type -> apocryph.provider.v1.QuoteRequest
+	7,  // 30: apocryph.provider.v1.ProviderService.Apply:input_type -> apocryph.provider.v1.ApplyRequest
+	9,  // 31: apocryph.provider.v1.ProviderService.Status:input_type -> apocryph.provider.v1.StatusRequest
+	11, // 32: apocryph.provider.v1.ProviderService.Watch:input_type -> apocryph.provider.v1.WatchRequest
+	13, // 33: apocryph.provider.v1.ProviderService.List:input_type -> apocryph.provider.v1.ListRequest
+	15, // 34: apocryph.provider.v1.ProviderService.Logs:input_type -> apocryph.provider.v1.LogsRequest
+	17, // 35: apocryph.provider.v1.ProviderService.Events:input_type -> apocryph.provider.v1.EventsRequest
+	20, // 36: apocryph.provider.v1.ProviderService.Bill:input_type -> apocryph.provider.v1.BillRequest
+	23, // 37: apocryph.provider.v1.ProviderService.Stop:input_type -> apocryph.provider.v1.StopRequest
+	25, // 38: apocryph.provider.v1.ProviderService.GetVolume:input_type -> apocryph.provider.v1.GetVolumeRequest
+	27, // 39: apocryph.provider.v1.ProviderService.PutVolume:input_type -> apocryph.provider.v1.PutVolumeRequest
+	4,  // 40: apocryph.provider.v1.ProviderService.Evidence:output_type -> apocryph.provider.v1.EvidenceResponse
+	6,  // 41: apocryph.provider.v1.ProviderService.Quote:output_type -> apocryph.provider.v1.QuoteResponse
+	8,  // 42: apocryph.provider.v1.ProviderService.Apply:output_type -> apocryph.provider.v1.ApplyResponse
+	10, // 43: apocryph.provider.v1.ProviderService.Status:output_type -> apocryph.provider.v1.StatusResponse
+	12, // 44: apocryph.provider.v1.ProviderService.Watch:output_type -> apocryph.provider.v1.WatchResponse
+	14, // 45: apocryph.provider.v1.ProviderService.List:output_type -> apocryph.provider.v1.ListResponse
+	16, // 46: apocryph.provider.v1.ProviderService.Logs:output_type -> apocryph.provider.v1.LogsResponse
+	18, // 47: apocryph.provider.v1.ProviderService.Events:output_type -> apocryph.provider.v1.EventsResponse
+	21, // 48: apocryph.provider.v1.ProviderService.Bill:output_type -> apocryph.provider.v1.BillResponse
+	24, // 49: apocryph.provider.v1.ProviderService.Stop:output_type -> apocryph.provider.v1.StopResponse
+	26, // 50: apocryph.provider.v1.ProviderService.GetVolume:output_type -> apocryph.provider.v1.GetVolumeResponse
+	28, // 51: apocryph.provider.v1.ProviderService.PutVolume:output_type -> apocryph.provider.v1.PutVolumeResponse
+	40, // [40:52] is the sub-list for method output_type
+	28, // [28:40] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_provider_v1_provider_proto_init() }
@@ -2397,7 +2725,7 @@ func file_apocryph_provider_v1_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_provider_v1_provider_proto_rawDesc), len(file_apocryph_provider_v1_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -59,6 +59,12 @@ const (
 	ProviderServiceBillProcedure = "/apocryph.provider.v1.ProviderService/Bill"
 	// ProviderServiceStopProcedure is the fully-qualified name of the ProviderService's Stop RPC.
 	ProviderServiceStopProcedure = "/apocryph.provider.v1.ProviderService/Stop"
+	// ProviderServiceGetVolumeProcedure is the fully-qualified name of the ProviderService's GetVolume
+	// RPC.
+	ProviderServiceGetVolumeProcedure = "/apocryph.provider.v1.ProviderService/GetVolume"
+	// ProviderServicePutVolumeProcedure is the fully-qualified name of the ProviderService's PutVolume
+	// RPC.
+	ProviderServicePutVolumeProcedure = "/apocryph.provider.v1.ProviderService/PutVolume"
 )
 
 // ProviderServiceClient is a client for the apocryph.provider.v1.ProviderService service.
@@ -80,6 +86,12 @@ type ProviderServiceClient interface {
 	Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error)
 	// Stop ends an app and deletes its volumes. The same statement again is no error.
 	Stop(context.Context, *providerv1.StopRequest) (*providerv1.StopResponse, error)
+	// GetVolume sends what is in a volume as a tar stream, whether its app runs or not, until the app has ended. An empty message is a
+	// heartbeat; what came is all there is only once a message says so.
+	GetVolume(context.Context, *providerv1.GetVolumeRequest) (*connect.ServerStreamForClient[providerv1.GetVolumeResponse], error)
+	// PutVolume writes a tar stream into a volume: what it names is there afterwards as the archive has it, what it does not name stays. The
+	// first message has the statement, the last one says that it is the last. What came before an error stays.
+	PutVolume(context.Context) (*connect.ClientStreamForClientSimple[providerv1.PutVolumeRequest, providerv1.PutVolumeResponse], error)
 }
 
 // NewProviderServiceClient constructs a client for the apocryph.provider.v1.ProviderService
@@ -153,21 +165,35 @@ func NewProviderServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(providerServiceMethods.ByName("Stop")),
 			connect.WithClientOptions(opts...),
 		),
+		getVolume: connect.NewClient[providerv1.GetVolumeRequest, providerv1.GetVolumeResponse](
+			httpClient,
+			baseURL+ProviderServiceGetVolumeProcedure,
+			connect.WithSchema(providerServiceMethods.ByName("GetVolume")),
+			connect.WithClientOptions(opts...),
+		),
+		putVolume: connect.NewClient[providerv1.PutVolumeRequest, providerv1.PutVolumeResponse](
+			httpClient,
+			baseURL+ProviderServicePutVolumeProcedure,
+			connect.WithSchema(providerServiceMethods.ByName("PutVolume")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // providerServiceClient implements ProviderServiceClient.
 type providerServiceClient struct {
-	evidence *connect.Client[providerv1.EvidenceRequest, providerv1.EvidenceResponse]
-	quote    *connect.Client[providerv1.QuoteRequest, providerv1.QuoteResponse]
-	apply    *connect.Client[providerv1.ApplyRequest, providerv1.ApplyResponse]
-	status   *connect.Client[providerv1.StatusRequest, providerv1.StatusResponse]
-	watch    *connect.Client[providerv1.WatchRequest, providerv1.WatchResponse]
-	list     *connect.Client[providerv1.ListRequest, providerv1.ListResponse]
-	logs     *connect.Client[providerv1.LogsRequest, providerv1.LogsResponse]
-	events   *connect.Client[providerv1.EventsRequest, providerv1.EventsResponse]
-	bill     *connect.Client[providerv1.BillRequest, providerv1.BillResponse]
-	stop     *connect.Client[providerv1.StopRequest, providerv1.StopResponse]
+	evidence  *connect.Client[providerv1.EvidenceRequest, providerv1.EvidenceResponse]
+	quote     *connect.Client[providerv1.QuoteRequest, providerv1.QuoteResponse]
+	apply     *connect.Client[providerv1.ApplyRequest, providerv1.ApplyResponse]
+	status    *connect.Client[providerv1.StatusRequest, providerv1.StatusResponse]
+	watch     *connect.Client[providerv1.WatchRequest, providerv1.WatchResponse]
+	list      *connect.Client[providerv1.ListRequest, providerv1.ListResponse]
+	logs      *connect.Client[providerv1.LogsRequest, providerv1.LogsResponse]
+	events    *connect.Client[providerv1.EventsRequest, providerv1.EventsResponse]
+	bill      *connect.Client[providerv1.BillRequest, providerv1.BillResponse]
+	stop      *connect.Client[providerv1.StopRequest, providerv1.StopResponse]
+	getVolume *connect.Client[providerv1.GetVolumeRequest, providerv1.GetVolumeResponse]
+	putVolume *connect.Client[providerv1.PutVolumeRequest, providerv1.PutVolumeResponse]
 }
 
 // Evidence calls apocryph.provider.v1.ProviderService.Evidence.
@@ -248,6 +274,16 @@ func (c *providerServiceClient) Stop(ctx context.Context, req *providerv1.StopRe
 	return nil, err
 }
 
+// GetVolume calls apocryph.provider.v1.ProviderService.GetVolume.
+func (c *providerServiceClient) GetVolume(ctx context.Context, req *providerv1.GetVolumeRequest) (*connect.ServerStreamForClient[providerv1.GetVolumeResponse], error) {
+	return c.getVolume.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// PutVolume calls apocryph.provider.v1.ProviderService.PutVolume.
+func (c *providerServiceClient) PutVolume(ctx context.Context) (*connect.ClientStreamForClientSimple[providerv1.PutVolumeRequest, providerv1.PutVolumeResponse], error) {
+	return c.putVolume.CallClientStreamSimple(ctx)
+}
+
 // ProviderServiceHandler is an implementation of the apocryph.provider.v1.ProviderService service.
 type ProviderServiceHandler interface {
 	// Evidence proves what answers on this connection. It needs no delegation.
@@ -267,6 +303,12 @@ type ProviderServiceHandler interface {
 	Bill(context.Context, *providerv1.BillRequest) (*providerv1.BillResponse, error)
 	// Stop ends an app and deletes its volumes. The same statement again is no error.
 	Stop(context.Context, *providerv1.StopRequest) (*providerv1.StopResponse, error)
+	// GetVolume sends what is in a volume as a tar stream, whether its app runs or not, until the app has ended. An empty message is a
+	// heartbeat; what came is all there is only once a message says so.
+	GetVolume(context.Context, *providerv1.GetVolumeRequest, *connect.ServerStream[providerv1.GetVolumeResponse]) error
+	// PutVolume writes a tar stream into a volume: what it names is there afterwards as the archive has it, what it does not name stays. The
+	// first message has the statement, the last one says that it is the last. What came before an error stays.
+	PutVolume(context.Context, *connect.ClientStream[providerv1.PutVolumeRequest]) (*providerv1.PutVolumeResponse, error)
 }
 
 // NewProviderServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -336,6 +378,18 @@ func NewProviderServiceHandler(svc ProviderServiceHandler, opts ...connect.Handl
 		connect.WithSchema(providerServiceMethods.ByName("Stop")),
 		connect.WithHandlerOptions(opts...),
 	)
+	providerServiceGetVolumeHandler := connect.NewServerStreamHandlerSimple(
+		ProviderServiceGetVolumeProcedure,
+		svc.GetVolume,
+		connect.WithSchema(providerServiceMethods.ByName("GetVolume")),
+		connect.WithHandlerOptions(opts...),
+	)
+	providerServicePutVolumeHandler := connect.NewClientStreamHandlerSimple(
+		ProviderServicePutVolumeProcedure,
+		svc.PutVolume,
+		connect.WithSchema(providerServiceMethods.ByName("PutVolume")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/apocryph.provider.v1.ProviderService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ProviderServiceEvidenceProcedure:
@@ -358,6 +412,10 @@ func NewProviderServiceHandler(svc ProviderServiceHandler, opts ...connect.Handl
 			providerServiceBillHandler.ServeHTTP(w, r)
 		case ProviderServiceStopProcedure:
 			providerServiceStopHandler.ServeHTTP(w, r)
+		case ProviderServiceGetVolumeProcedure:
+			providerServiceGetVolumeHandler.ServeHTTP(w, r)
+		case ProviderServicePutVolumeProcedure:
+			providerServicePutVolumeHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -405,4 +463,12 @@ func (UnimplementedProviderServiceHandler) Bill(context.Context, *providerv1.Bil
 
 func (UnimplementedProviderServiceHandler) Stop(context.Context, *providerv1.StopRequest) (*providerv1.StopResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.provider.v1.ProviderService.Stop is not implemented"))
+}
+
+func (UnimplementedProviderServiceHandler) GetVolume(context.Context, *providerv1.GetVolumeRequest, *connect.ServerStream[providerv1.GetVolumeResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.provider.v1.ProviderService.GetVolume is not implemented"))
+}
+
+func (UnimplementedProviderServiceHandler) PutVolume(context.Context, *connect.ClientStream[providerv1.PutVolumeRequest]) (*providerv1.PutVolumeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("apocryph.provider.v1.ProviderService.PutVolume is not implemented"))
 }
