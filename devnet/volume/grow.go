@@ -5,6 +5,7 @@ package volume
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -20,7 +21,11 @@ import (
 	"github.com/apocryph/apocryph/devnet/disk"
 )
 
-// Grower gives volumes the larger sizes that their claims come to ask for, while they are in use. Kubernetes leaves that to whoever made them.
+// again is how soon a volume in use is looked at again: between two pods of a service that restarts it is free for about a second.
+const again = 300 * time.Millisecond
+
+// Grower gives volumes the larger sizes that their claims come to ask for: while they are in use where the kernel allows that, else when
+// nobody uses them next. Kubernetes leaves that to whoever made them.
 type Grower struct {
 	Provisioner *Provisioner
 	Client      kubernetes.Interface
@@ -45,15 +50,24 @@ func (g *Grower) Run(ctx context.Context) {
 		<-ctx.Done()
 		queue.ShutDown()
 	}()
+	waiting := map[types.NamespacedName]bool{}
 	for {
 		key, down := queue.Get()
 		if down {
 			return
 		}
-		if err := g.grow(ctx, key); err != nil {
+		switch err := g.grow(ctx, key); {
+		case errors.Is(err, disk.ErrInUse):
+			if !waiting[key] {
+				g.Log.InfoContext(ctx, "volume grows once nobody uses it", "claim", key)
+			}
+			waiting[key] = true
+			queue.AddAfter(key, again)
+		case err != nil:
 			g.Log.ErrorContext(ctx, "volume does not grow", "claim", key, "error", err)
 			queue.AddRateLimited(key)
-		} else {
+		default:
+			delete(waiting, key)
 			queue.Forget(key)
 		}
 		queue.Done(key)

@@ -52,7 +52,7 @@ A new volume begins with what the image has where it is mounted, owners and mode
 services that share one, the first to start whose image has something there provides it. Where no image has anything, every service that mounts
 the volume may write to it, whatever user it runs as.
 
-A volume grows when its size does, and never shrinks. One that leaves the app file is kept, and paid for: `+"`apocryph volume ls`"+` shows it, and
+A volume grows when its size does, at the latest when nothing that mounts it runs next, and never shrinks; what it has counts. One that leaves the app file is kept, and paid for: `+"`apocryph volume ls`"+` shows it, and
 `+"`apocryph volume rm`"+` deletes it. What is in a volume can be read and written as a tar stream until the app ends, whether it runs or not:
 `+"`apocryph volume get`"+` and `+"`apocryph volume put`"+`.
 

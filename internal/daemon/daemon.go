@@ -193,16 +193,16 @@ func Every(interval time.Duration, log *slog.Logger, name string, round func(con
 	return Task{Name: name, Run: func(ctx context.Context) error {
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
-		for {
+		for first := true; first || ctx.Err() == nil; first = false {
 			if err := round(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				log.Error("round failed", "task", name, "error", err)
 			}
 			select {
 			case <-ctx.Done():
-				return nil
 			case <-tick.C:
 			}
 		}
+		return nil
 	}}
 }
 

@@ -61,17 +61,17 @@ func (g *Gateway) authenticate(ctx context.Context, h http.Header) (*caller, err
 		}
 		c.salt = &salt
 	}
-	return c, g.renew(c)
+	c.delegation, err = g.inForce(c)
+	return c, err
 }
 
-// renew checks the caller's delegation at this moment: with each call, and with each tick of a stream.
-func (g *Gateway) renew(c *caller) error {
+// inForce checks the caller's delegation at this moment: with each call, and with each tick of a stream.
+func (g *Gateway) inForce(c *caller) (delegation.Delegation, error) {
 	d, err := delegation.Verify(c.signed, g.cfg.Domain, c.peer, g.cfg.Provider, g.parts.Now())
-	c.delegation = d
 	if errors.Is(err, delegation.ErrExpired) {
-		return fault.Hint(err, "sign a new one")
+		err = fault.Hint(err, "sign a new one")
 	}
-	return err
+	return d, err
 }
 
 type callerKey struct{}

@@ -84,12 +84,13 @@ func TestStreamsEndWithTheDelegation(t *testing.T) {
 		c := &caller{peer: w.publisher.peer.Peer(), signed: w.grant(w.publisher, func(d *delegation.Delegation) {
 			d.ExpiresAt = w.now.Add(25 * time.Second)
 		})}
-		if err := w.g.renew(c); err != nil {
+		var err error
+		if c.delegation, err = w.g.inForce(c); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
 		beats := 0
-		err := logStream{
+		err = logStream{
 			stream{w.g, c, id, orderv1.Operation_OPERATION_LOGS}, &providerv1.LogsRequest{Follow: true},
 			func(*providerv1.LogsResponse) error { beats++; return nil },
 		}.run(t.Context())

@@ -29,10 +29,11 @@ type stream struct {
 
 // tick is what a stream asks at each heartbeat: whether the caller may still.
 func (s stream) tick() error {
-	if err := s.g.renew(s.caller); err != nil {
+	d, err := s.g.inForce(s.caller)
+	if err != nil {
 		return err
 	}
-	return s.caller.delegation.Allows(s.op, s.app)
+	return d.Allows(s.op, s.app)
 }
 
 // watch sends status until the app's object is gone, the delegation ends, or the caller leaves.

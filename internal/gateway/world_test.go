@@ -225,7 +225,8 @@ func (w *world) grant(p person, edit func(*delegation.Delegation)) *orderv1.Sign
 func (w *world) as(p person) context.Context {
 	w.t.Helper()
 	c := &caller{peer: p.peer.Peer(), signed: w.grant(p, nil)}
-	if err := w.g.renew(c); err != nil {
+	var err error
+	if c.delegation, err = w.g.inForce(c); err != nil {
 		w.t.Fatal(err)
 	}
 	return context.WithValue(w.t.Context(), callerKey{}, c)

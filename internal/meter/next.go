@@ -177,7 +177,7 @@ func (a *account) claim(c *corev1.PersistentVolumeClaim) {
 		a.release = append(a.release, c.UID)
 		return
 	}
-	rate := usage.Rate{StorageBytes: c.Spec.Resources.Requests.Storage().Value()}
+	rate := usage.Rate{StorageBytes: sizeOf(c)}
 	i := a.find(uid)
 	if i < 0 && c.Status.Phase == corev1.ClaimBound && c.DeletionTimestamp.IsZero() {
 		// Nobody records when a claim was bound: what passed before it was first seen is free.
@@ -194,6 +194,15 @@ func (a *account) claim(c *corev1.PersistentVolumeClaim) {
 		a.skipSilence(i, a.heard.Cluster, a.heard.Cluster.Beat)
 		a.accrue(i, rate, a.heard.Cluster.upTo())
 	}
+}
+
+// sizeOf is what a volume has of what was ordered: one that is to grow counts as it is until it has.
+func sizeOf(c *corev1.PersistentVolumeClaim) int64 {
+	ordered := c.Spec.Resources.Requests.Storage().Value()
+	if has := c.Status.Capacity.Storage().Value(); has > 0 {
+		return min(ordered, has)
+	}
+	return ordered
 }
 
 func (a *account) find(uid string) int {

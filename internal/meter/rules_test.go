@@ -498,6 +498,25 @@ func TestVolumesCountAsleep(t *testing.T) {
 	}
 }
 
+// What a volume is to have is not billed before it has that.
+func TestAVolumeThatGrowsCountsAsItIs(t *testing.T) {
+	s := begin(t)
+	v := claim("v", "500")
+	s.claims = append(s.claims, v)
+	s.lasts(100)
+	s.claims[0].Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("800")
+	s.claims[0].Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("500")}
+	s.lasts(100)
+	if got := s.state.Open[0].StorageBytes; got != 500 {
+		t.Errorf("it counts as %d bytes before it has grown", got)
+	}
+	s.claims[0].Status.Capacity[corev1.ResourceStorage] = resource.MustParse("800")
+	s.lasts(100)
+	if got := s.state.Open[0].StorageBytes; got != 800 {
+		t.Errorf("it counts as %d bytes once it has grown", got)
+	}
+}
+
 // A machine that joins with a clock an hour ahead, and is heard of no more, makes nobody's volume free.
 func TestVolumesGoOnWhenOneClockIsAhead(t *testing.T) {
 	s := begin(t)
