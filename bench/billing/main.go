@@ -38,21 +38,27 @@ func main() {
 		{"prometheus", func(ctx context.Context, out io.Writer) error { return versus.Run(ctx, out, v) }},
 		{"scale", func(ctx context.Context, out io.Writer) error { return scale.Run(ctx, out, c) }},
 	}
+	os.Exit(run(parts, *only))
+}
+
+// run measures the parts of a name, or all, and returns the exit code.
+func run(parts []part, only string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ran := false
 	for _, p := range parts {
-		if *only != "" && *only != p.name {
+		if only != "" && only != p.name {
 			continue
 		}
 		ran = true
 		if err := p.run(ctx, os.Stdout); err != nil {
 			fmt.Fprintf(os.Stderr, "bench/billing: %s: %v\n", p.name, err)
-			os.Exit(1)
+			return 1
 		}
 	}
 	if !ran {
-		fmt.Fprintf(os.Stderr, "bench/billing: no part %q\n", *only)
-		os.Exit(2)
+		fmt.Fprintf(os.Stderr, "bench/billing: no part %q\n", only)
+		return 2
 	}
+	return 0
 }

@@ -163,9 +163,12 @@ func mountThrough(file, aside, dir string) error {
 }
 
 func run(ctx context.Context, name string, args ...string) error {
-	const corrected = 1 // of e2fsck: it found something to put right, and did
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if exit := new(exec.ExitError); err != nil && !(name == "e2fsck" && errors.As(err, &exit) && exit.ExitCode() == corrected) {
+	// e2fsck says with 1 that it found something to put right, and did.
+	if exit := new(exec.ExitError); name == "e2fsck" && errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
 	}
 	return nil

@@ -80,7 +80,7 @@ type Config struct {
 
 // Start starts everything and returns when it answers. The processes end with ctx; Wait returns when they have.
 func Start(ctx context.Context, c Config) (*Plane, error) {
-	etcd, api, err := ports()
+	etcd, api, err := ports(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -124,10 +124,10 @@ func Start(ctx context.Context, c Config) (*Plane, error) {
 }
 
 // ports finds two that nobody uses.
-func ports() (a, b int, err error) {
+func ports(ctx context.Context) (a, b int, err error) {
 	var found [2]int
 	for i := range found {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return 0, 0, fmt.Errorf("finding a port: %w", err)
 		}

@@ -4,6 +4,7 @@ package bed
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func (d *Devnet) Consult(t *testing.T) *Oracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "--containerd="+socket, "--kubeconfig="+d.Env["KUBECONFIG"], "--prefix="+v1alpha1.Namespace(""))
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, "--containerd="+socket, "--kubeconfig="+d.Env["KUBECONFIG"], "--prefix="+v1alpha1.Namespace(""))
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	o := &Oracle{}

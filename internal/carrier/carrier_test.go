@@ -68,11 +68,11 @@ func list(t *testing.T, dir string) []string {
 		s := stat(info)
 		rel, _ := filepath.Rel(dir, name)
 		line := fmt.Sprintf("%.20s %s %d:%d %s", rel, info.Mode(), s.Uid, s.Gid, info.ModTime().UTC())
-		switch kind := info.Mode().Type(); {
-		case kind == fs.ModeSymlink:
+		switch info.Mode().Type() {
+		case fs.ModeSymlink:
 			target, _ := os.Readlink(name)
 			line += " → " + target
-		case kind == 0:
+		case 0:
 			content, _ := os.ReadFile(name)
 			value := make([]byte, 100)
 			n, _ := unix.Getxattr(name, "user.note", value)

@@ -152,14 +152,14 @@ func (p *packer) entry(root *os.Root, parent, base string, depth int) error {
 	if known, err := p.link(info, name); known || err != nil {
 		return err
 	}
-	switch kind := info.Mode().Type(); {
-	case kind == fs.ModeSymlink:
+	switch info.Mode().Type() {
+	case fs.ModeSymlink:
 		target, err := root.Readlink(base)
 		if err != nil {
 			return p.gone(name, err)
 		}
 		return p.header(info, name, target, nil)
-	case kind == 0:
+	case 0:
 		return p.regular(root, name, base, info)
 	default:
 		return p.header(info, name, "", nil)

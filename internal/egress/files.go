@@ -106,7 +106,7 @@ func parse(b []byte) (*attachment, error) {
 		args[a[0]] = a[1]
 	}
 	app, ok := v1alpha1.AppOf(args["K8S_POD_NAMESPACE"])
-	if _, err := delegation.ParseAppID(app); !ok || err != nil {
+	if !ok || !isApp(app) {
 		return nil, nil //nolint:nilnil // it is read, and there is nothing to count
 	}
 	a := &attachment{box: kept.ContainerID, app: app, uid: args["K8S_POD_UID"]}
@@ -223,4 +223,9 @@ func look(root string) (machine, error) {
 		readRoutes(string(b), read, m.hosts)
 	}
 	return m, nil
+}
+
+func isApp(id string) bool {
+	_, err := delegation.ParseAppID(id)
+	return err == nil
 }

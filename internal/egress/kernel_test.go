@@ -136,7 +136,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() {
 		links, _ := net.Interfaces()
 		for _, l := range links {
-			_ = exec.Command("ip", "link", "del", l.Name).Run() //nolint:noctx // the context is over
+			_ = exec.Command("ip", "link", "del", l.Name).Run() // the context is over
 		}
 	})
 	w.outside = w.namespace()

@@ -102,7 +102,7 @@ func TestWhatIsSentIsCounted(t *testing.T) {
 	all := int64(0)
 	took := func(path string) int64 {
 		t.Helper()
-		body, err := io.ReadAll(ask("one", path).Body)
+		body, err := io.ReadAll(ask("one", path).Body) //nolint:bodyclose // when the test ends
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,14 +119,14 @@ func TestWhatIsSentIsCounted(t *testing.T) {
 		t.Errorf("%d bytes came of what is packed", n)
 	}
 	for _, host := range []string{"nobody", "asleep"} {
-		_, _ = io.ReadAll(ask(host, "/plain").Body)
+		_, _ = io.ReadAll(ask(host, "/plain").Body) //nolint:bodyclose // when the test ends
 	}
-	_, _ = io.ReadAll(ask("one", "/broken").Body)
+	_, _ = io.ReadAll(ask("one", "/broken").Body) //nolint:bodyclose // when the test ends
 	if s.of("one") != all || s.of("asleep") != 0 || len(s.bytes) != 1 {
 		t.Errorf("the facade's own words are counted: %v", s.bytes)
 	}
 
-	stream := ask("one", "/stream")
+	stream := ask("one", "/stream") //nolint:bodyclose // when the test ends
 	_, _ = io.ReadFull(stream.Body, make([]byte, 5))
 	if got := s.of("one"); got != all+5 {
 		t.Errorf("%d of a stream's first 5 bytes are counted", got-all)
@@ -145,8 +145,13 @@ func TestWhatIsSentIsCounted(t *testing.T) {
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	_, _ = io.WriteString(conn, "GET /socket HTTP/1.1\r\nHost: one\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	in := bufio.NewReader(conn)
-	if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("answer %v, %v", res, err)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("answer %v", res)
 	}
 	_, _ = io.WriteString(conn, "word")
 	if _, err := io.ReadFull(in, make([]byte, 8)); err != nil {

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -218,8 +219,7 @@ func (t *transfer) put(ctx context.Context, m *providerv1.PutVolumeRequest, rece
 	if err != nil && !errors.Is(err, errEnded) && said.report() == nil {
 		_ = frames.CloseWithError(err)
 		cancel(err)
-		<-ran
-		return nil, err
+		return nil, cmp.Or(err, <-ran) // when it is over
 	}
 	report, err := said.outcome(ctx, t, <-ran)
 	if err != nil {
@@ -346,11 +346,11 @@ func (w *carrierWords) outcome(ctx context.Context, t *transfer, ended error) (*
 
 // failed is what a carrier's exit code means.
 func (w *carrierWords) failed(volume string, code int, why string) error {
-	switch syscall.Errno(code) {
-	case syscall.ENOSPC:
+	switch code {
+	case int(syscall.ENOSPC):
 		err := refuse(providerv1.Reason_REASON_VOLUME_FULL, "the volume is full: %s", why)
 		return fault.Hint(err, "give it more room in the app file (x-apocryph: {size: …}) and deploy that; what was written before stays")
-	case syscall.EBADMSG:
+	case int(syscall.EBADMSG):
 		err := refuse(providerv1.Reason_REASON_ARCHIVE_INVALID, "%s", why)
 		return fault.Hint(err, "send a tar stream, not compressed; what was written before stays")
 	}

@@ -274,7 +274,7 @@ func TestVerifyFormer(t *testing.T) {
 		"another one in its place": {func(w *world, _ *v1alpha1.App) {
 			w.onOrder = func(s *delegation.Statement) { s.Former[0][3] ^= 1 }
 		}, ReasonFormerInvalid},
-		"terms that are not those of its quote": {func(w *world, was *v1alpha1.App) {
+		"terms that are not those of its quote": {func(w *world, _ *v1alpha1.App) {
 			w.onApp = func(a *v1alpha1.App) {
 				var p orderv1.Terms
 				if err := proto.Unmarshal(a.Spec.Former[0].Terms, &p); err != nil {
