@@ -138,7 +138,7 @@ func (c *storageCheck) readDirectory(v types.ServiceVolumeConfig, source, target
 	case len(names) == 0 && !v.ReadOnly:
 		c.keep(v, source, target, at)
 	case !isRead:
-		c.problem(fmt.Sprintf("not supported: %s has files, and the service can write there", shown), fmt.Sprintf("add :ro if it only reads them; else mount a volume named %s: what is in the directory stays here, and has to be brought in by the app itself for now", c.f.volumeName(shown, "dir-")), at...)
+		c.problem(fmt.Sprintf("not supported: %s has files, and the service can write there", shown), fmt.Sprintf("add :ro if it only reads them; else mount a volume named %s, and bring in what the directory has, once it is deployed, with: apocryph volume put", c.f.volumeName(shown, "dir-")), at...)
 	case !isBelow(c.r.src.Dir, source):
 		c.problem(fmt.Sprintf("not supported: %s is outside of the app file's directory", shown), "copy the files there", at...)
 	case len(names) > manifest.MaxFiles:

@@ -98,7 +98,7 @@ func TestRemedies(t *testing.T) {
 			"services:\n  db: {image: db}\n  web: {image: web, links: ['db:my_db'], command: run --db my_db}\n", nil,
 			"compose.yaml:3:29: services.web.links.0: my_db can't be a host name",
 		},
-		"data below /etc":              {service("volumes: ['./etc:/etc/web/data']"), map[string]string{"etc/web.db": "x"}, "add :ro if it only reads them; else mount a volume named dir-etc: what is in the directory stays here"},
+		"data below /etc":              {service("volumes: ['./etc:/etc/web/data']"), map[string]string{"etc/web.db": "x"}, "add :ro if it only reads them; else mount a volume named dir-etc, and bring in what the directory has, once it is deployed, with: apocryph volume put"},
 		"a proxy's view of containers": {"services: {p: {image: 'traefik:v3', volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']}}", nil, "remove the proxy: http comes in by itself"},
 		"a view of the machine":        {service("volumes: ['/proc:/host/proc:ro']"), nil, "remove the service: it watches the machine"},
 		"an empty tag":                 {"services: {web: {image: 'nginx:'}}", nil, "compose.yaml:1:18: services.web.image: the tag of nginx: is empty"},
