@@ -252,7 +252,7 @@ func (d doctor) fit(t *testing.T) bool {
 func (d doctor) podOf(t *testing.T, app string) string {
 	t.Helper()
 	var pods corev1.PodList
-	if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app))); err != nil || len(pods.Items) != 1 {
+	if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app)), client.HasLabels{v1alpha1.LabelService}); err != nil || len(pods.Items) != 1 {
 		t.Fatalf("%d pods, %v", len(pods.Items), err)
 	}
 	return string(pods.Items[0].UID)

@@ -57,7 +57,7 @@ func TestATenantIsConfined(t *testing.T) {
 	})
 	t.Run("it reaches nobody else", func(t *testing.T) {
 		var pods corev1.PodList
-		if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(b.App))); err != nil || len(pods.Items) != 1 {
+		if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(b.App)), client.HasLabels{v1alpha1.LabelService}); err != nil || len(pods.Items) != 1 {
 			t.Fatalf("listing the other tenant's pods: %v, %d pods", err, len(pods.Items))
 		}
 		targets := map[string]string{

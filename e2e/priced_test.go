@@ -40,7 +40,7 @@ func TestExtendedResourcesAndEgressAreBilled(t *testing.T) {
 	var app bed.Deployed
 	p.MustJSON(&app, "deploy", with(widget), "--name", "widgets", "--for", "1h", "--yes")
 	var pods corev1.PodList
-	if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app.App))); err != nil || len(pods.Items) != 1 {
+	if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app.App)), client.HasLabels{v1alpha1.LabelService}); err != nil || len(pods.Items) != 1 {
 		t.Fatalf("%d pods, %v", len(pods.Items), err)
 	}
 	if n := pods.Items[0].Spec.Containers[0].Resources.Limits[widget]; n.Value() != 2 {

@@ -27,7 +27,7 @@ func TestAWriterOfTheClusterChangesNothingThatRuns(t *testing.T) {
 	defer p.Run("stop", "tampered", "--yes")
 	pods := func() string {
 		var list corev1.PodList
-		if err := d.Kube.List(t.Context(), &list, client.InNamespace(v1alpha1.Namespace(app.App))); err != nil || len(list.Items) != 1 {
+		if err := d.Kube.List(t.Context(), &list, client.InNamespace(v1alpha1.Namespace(app.App)), client.HasLabels{v1alpha1.LabelService}); err != nil || len(list.Items) != 1 {
 			t.Fatalf("%d pods, %v", len(list.Items), err)
 		}
 		return string(list.Items[0].UID) + list.Items[0].Spec.Containers[0].Image

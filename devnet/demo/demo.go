@@ -64,6 +64,8 @@ const note = "written before the pod was deleted"
 const (
 	appName    = "pocketbase"
 	namespaced = "app-"
+	// ofService is the label of a service's pods.
+	ofService = "apocryph.network/service"
 	stepLimit  = 2 * time.Minute
 )
 
@@ -250,7 +252,8 @@ func (d *demo) survive(ctx context.Context) error {
 		return err
 	}
 	namespace := namespaced + d.app.App
-	pods, err := d.cluster.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	// What brought the volume its first content may be there still, until its time is written down.
+	pods, err := d.cluster.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: ofService})
 	if err != nil {
 		return err
 	}

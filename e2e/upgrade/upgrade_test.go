@@ -128,7 +128,7 @@ func TestAnUpgradeDisturbsNobodyAndTheEndLeavesNothing(t *testing.T) {
 func podOf(t *testing.T, d *bed.Devnet, app string) []string {
 	t.Helper()
 	var pods corev1.PodList
-	if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app))); err != nil {
+	if err := d.Kube.List(t.Context(), &pods, client.InNamespace(v1alpha1.Namespace(app)), client.HasLabels{v1alpha1.LabelService}); err != nil {
 		t.Fatal(err)
 	}
 	var all []string
