@@ -66,7 +66,7 @@ const (
 	namespaced = "app-"
 	// ofService is the label of a service's pods.
 	ofService = "apocryph.network/service"
-	stepLimit  = 2 * time.Minute
+	stepLimit = 2 * time.Minute
 )
 
 // demo is one run.
