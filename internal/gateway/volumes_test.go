@@ -340,7 +340,7 @@ func first(b []byte, _ *providerv1.Carried, err error) ([]byte, error) { return 
 func TestHalfATransferIsNone(t *testing.T) {
 	t.Run("bytes are missing", func(t *testing.T) {
 		v := newVolumes(t)
-		v.run = func(_ context.Context, in carrierAt, s carrierStreams) error {
+		v.run = func(_ context.Context, _ carrierAt, s carrierStreams) error {
 			_, err := carrier.Get(io.Discard, v.dir)
 			_, _ = io.WriteString(s.Out, "some")
 			return errors.Join(err, json.NewEncoder(s.Err).Encode(carrier.Report{Bytes: 3}))
