@@ -75,14 +75,22 @@ func Verify(s *orderv1.SignedAccount, signer common.Address) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	who, err := eip712.Recover(hash(s.Account), s.Signature)
-	if err != nil {
-		return Account{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if who != signer {
-		return Account{}, fmt.Errorf("signed by %s, not by %s: %w", who, signer, ErrInvalid)
+	if err := signedBy(signer, hash(s.Account), s.Signature); err != nil {
+		return Account{}, err
 	}
 	return a, nil
+}
+
+// signedBy returns ErrInvalid unless a signature is signer's.
+func signedBy(signer common.Address, what common.Hash, signature []byte) error {
+	who, err := eip712.Recover(what, signature)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if who != signer {
+		return fmt.Errorf("signed by %s, not by %s: %w", who, signer, ErrInvalid)
+	}
+	return nil
 }
 
 // Parse reads an account, whoever signed it, or returns ErrInvalid.

@@ -44,12 +44,8 @@ func VerifyArrears(s *orderv1.SignedArrears, signer common.Address) (Arrears, er
 	if err != nil {
 		return Arrears{}, err
 	}
-	who, err := eip712.Recover(arrearsHash(s.Arrears), s.Signature)
-	if err != nil {
-		return Arrears{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if who != signer {
-		return Arrears{}, fmt.Errorf("signed by %s, not by %s: %w", who, signer, ErrInvalid)
+	if err := signedBy(signer, arrearsHash(s.Arrears), s.Signature); err != nil {
+		return Arrears{}, err
 	}
 	return a, nil
 }

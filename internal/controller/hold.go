@@ -74,7 +74,7 @@ func (o *observed) holds(m *manifestv1.Manifest, obj client.Object) bool {
 // outlives reports whether something stays although it left the manifest: whatever is held may need it. A Job of another version goes, for
 // the new one starts only then; so does one that is not at work.
 func (o *observed) outlives(m *manifestv1.Manifest, obj client.Object) bool {
-	left := !slices.ContainsFunc(m.GetServices(), func(s *manifestv1.Service) bool { return s.GetName() == obj.GetLabels()[v1alpha1.LabelService] })
+	left := serviceNamed(m, obj.GetLabels()[v1alpha1.LabelService]) == nil
 	switch obj := obj.(type) {
 	case *corev1.Service:
 		return len(o.held) > 0
