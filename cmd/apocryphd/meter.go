@@ -28,6 +28,7 @@ func (c *meterCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	config.QPS = -1 // how many apps it looks at together is its limit
 	cluster, err := kube.Client(config)
 	if err != nil {
 		return err

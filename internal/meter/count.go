@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/usage"
@@ -30,9 +29,9 @@ type Reports struct {
 
 // count adds to the totals by how much counters have grown, and remembers how far they have come. A pod's count while the pod is there, so once it
 // is gone they can be forgotten: whatever is still said of them counts nothing.
-func (a *account) count(pods []string) {
+func (a *account) count() {
 	for _, c := range a.reports.Counters {
-		if c.PodUID != "" && !slices.Contains(pods, c.PodUID) {
+		if c.PodUID != "" && !a.there(c.PodUID) {
 			continue
 		}
 		i := slices.IndexFunc(a.status.Counters, func(k v1alpha1.Counted) bool { return k.Source == c.Source })
@@ -48,7 +47,7 @@ func (a *account) count(pods []string) {
 	}
 	a.status.Counters = slices.DeleteFunc(a.status.Counters, func(k v1alpha1.Counted) bool {
 		if k.PodUID != "" {
-			return !slices.Contains(pods, k.PodUID)
+			return a.left(k.PodUID)
 		}
 		return a.reports.Whole && !a.reports.has(k.Source)
 	})
@@ -93,13 +92,6 @@ func (r Reports) done(p *corev1.Pod, m Machine, end, now time.Time) bool {
 	}
 	// What is closed may have been followed by another network, which an agent does not know that looked before the end.
 	return counters > 0 && !looked.Before(end) || looked.Sub(end) > settling
-}
-
-// waits reports whether there are pods whose interval is closed and that may not go yet.
-func waits(s v1alpha1.UsageStatus, pods []corev1.Pod, release []types.UID) bool {
-	return slices.ContainsFunc(pods, func(p corev1.Pod) bool {
-		return guarded(&p) && slices.Contains(s.ClosedUIDs, string(p.UID)) && !slices.Contains(release, p.UID)
-	})
 }
 
 // counted reports whether something was counted of a pod that may go: that is written down before it does.

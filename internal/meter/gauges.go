@@ -19,7 +19,6 @@ type gauges struct {
 	totals   *prometheus.GaugeVec
 	open     *prometheus.GaugeVec
 	accrued  *prometheus.GaugeVec
-	apps     map[string]bool
 }
 
 func newGauges() *gauges {
@@ -34,7 +33,6 @@ func newGauges() *gauges {
 		accrued: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "apocryph_usage_accrued_timestamp_seconds", Help: "Unix time up to which open intervals may be billed.",
 		}, []string{"app"}),
-		apps: map[string]bool{},
 	}
 	g.registry.MustRegister(g.totals, g.open, g.accrued)
 	return g
@@ -46,7 +44,6 @@ func (m *Meter) Metrics() http.Handler {
 }
 
 func (g *gauges) set(app string, s v1alpha1.UsageStatus) {
-	g.apps[app] = true
 	totals := map[string]string{
 		"cpu": s.Totals.CPUMilliSeconds, "memory": s.Totals.MemoryByteSeconds,
 		"ephemeral": s.Totals.EphemeralByteSeconds, "storage": s.Totals.StorageByteSeconds, "egress": s.Totals.EgressBytes,
@@ -63,18 +60,9 @@ func (g *gauges) set(app string, s v1alpha1.UsageStatus) {
 	}
 }
 
-// forgetAllBut drops the gauges of apps that are gone and returns them.
-func (g *gauges) forgetAllBut(known map[string]bool) []string {
-	var gone []string
-	for app := range g.apps {
-		if known[app] {
-			continue
-		}
-		gone = append(gone, app)
-		delete(g.apps, app)
-		for _, v := range []*prometheus.GaugeVec{g.totals, g.open, g.accrued} {
-			v.DeletePartialMatch(prometheus.Labels{"app": app})
-		}
+// forget drops what is shown of an app that is gone.
+func (g *gauges) forget(app string) {
+	for _, v := range []*prometheus.GaugeVec{g.totals, g.open, g.accrued} {
+		v.DeletePartialMatch(prometheus.Labels{"app": app})
 	}
-	return gone
 }

@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -88,13 +90,32 @@ func stored(t *testing.T, c client.Client) v1alpha1.UsageStatus {
 	return u.Status
 }
 
-// step keeps the one account once, reading heartbeats before.
+// step keeps the one account once, of all there is, reading heartbeats before.
 func (m *Meter) step(t *testing.T) error {
 	t.Helper()
 	if err := m.hear(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return m.account(t.Context(), "a", true)
+	return m.look(t.Context(), "a", m.opened(t))
+}
+
+// opened returns the book of the one app, and has all there is looked at.
+func (m *Meter) opened(t *testing.T) *book {
+	t.Helper()
+	if m.queue == nil {
+		m.queue = workqueue.NewTypedDelayingQueue[string]()
+		t.Cleanup(func() {
+			m.forget("a")
+			m.all.Wait()
+			m.queue.ShutDown()
+		})
+	}
+	var app v1alpha1.App
+	if err := m.client.Get(t.Context(), client.ObjectKeyFromObject(theApp()), &app); err != nil {
+		t.Fatal(err)
+	}
+	m.learn(t.Context(), &app, true)
+	return m.book("a")
 }
 
 func beat(t *testing.T, c client.Client, n int) {
@@ -249,7 +270,7 @@ func TestWithoutHeartbeatsNothingIsDecided(t *testing.T) {
 	c := cluster(interceptor.Funcs{}, theApp(), thePod(), heartbeat(40))
 	end(t, c, 50)
 	m := newMeter(c, 60)
-	if err := m.account(t.Context(), "a", true); !errors.Is(err, errUnheard) {
+	if err := m.look(t.Context(), "a", m.opened(t)); !errors.Is(err, errUnheard) {
 		t.Errorf("error is %v, want %v", err, errUnheard)
 	}
 	if diff := cmp.Diff(v1alpha1.Totals{}, stored(t, c).Totals); diff != "" {
@@ -273,33 +294,48 @@ func TestWritesOfOneInterval(t *testing.T) {
 		},
 	}, theApp(), thePod(), heartbeat(40))
 	m := newMeter(c, 60)
-	look := func(due bool) {
+	told := func(types ...watch.EventType) {
 		t.Helper()
-		if err := m.hear(t.Context()); err != nil {
-			t.Fatal(err)
+		b := m.book("a")
+		for _, e := range types {
+			p := &corev1.Pod{}
+			if err := c.Get(t.Context(), client.ObjectKeyFromObject(thePod()), p); err != nil {
+				t.Fatal(err)
+			}
+			b.mu.Lock()
+			b.pods.hear(watch.Event{Type: e, Object: p})
+			b.mu.Unlock()
+			if err := m.look(t.Context(), "a", b); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := m.account(t.Context(), "a", due); err != nil {
+	}
+	due := func() {
+		t.Helper()
+		if err := m.step(t); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for n := 40; n <= 60; n += 5 {
 		beat(t, c, n)
-		look(false)
+		due()
+		told(watch.Modified, watch.Modified)
+	}
+	if diff := cmp.Diff(map[string]int{"usage": 4}, writes); diff != "" { // that it began, and in three of the ticks how far it came
+		t.Errorf("writes of an open interval (-want +got):\n%s", diff)
 	}
 	end(t, c, 50)
-	for range 5 {
-		look(false)
-	}
-	if diff := cmp.Diff(map[string]int{"usage": 2, "finalizer": 1}, writes); diff != "" {
+	told(watch.Modified, watch.Modified, watch.Modified)
+	if diff := cmp.Diff(map[string]int{"usage": 5, "finalizer": 1}, writes); diff != "" {
 		t.Errorf("writes of an interval (-want +got):\n%s", diff)
 	}
 	if n := len(stored(t, c).ClosedUIDs); n != 1 {
 		t.Errorf("%d UIDs are remembered before the tick", n)
 	}
 	for range 5 {
-		look(true)
+		due()
 	}
-	if diff := cmp.Diff(map[string]int{"usage": 3, "finalizer": 1}, writes); diff != "" {
+	if diff := cmp.Diff(map[string]int{"usage": 6, "finalizer": 1}, writes); diff != "" {
 		t.Errorf("writes with a tick (-want +got):\n%s", diff)
 	}
 	if n := len(stored(t, c).ClosedUIDs); n != 0 {
@@ -318,7 +354,8 @@ func TestRunKeepsEveryAccountAndStops(t *testing.T) {
 		if got := stored(t, c); len(got.Open) != 1 {
 			t.Errorf("account is %+v", got)
 		}
-		end(t, c, 50) // rings the bell, long before the next tick
+		end(t, c, 50) // which is told long before the next tick
+		time.Sleep(gather)
 		synctest.Wait()
 		if got := stored(t, c); got.Totals.CPUMilliSeconds != "49000" {
 			t.Errorf("account is %+v", got)

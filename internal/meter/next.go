@@ -13,6 +13,7 @@ package meter
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/internal/metered"
@@ -31,16 +33,39 @@ const (
 	kindVolume = "Volume"
 )
 
-// Observed is what there is of one app at one moment, read after its Usage was.
+// Observed is what there is of one app at one moment, read after its Usage was; or what changed of that.
 type Observed struct {
 	Pods   []corev1.Pod
 	Claims []corev1.PersistentVolumeClaim
+	// Changes says that these are only what changed since all of it was listed, by watches, which may be late. Such news can begin an interval and
+	// end it, but not prove that it goes on; and what is not among them is not gone.
+	Changes bool
+	// Gone are those that watches told to be gone.
+	Gone []types.UID
 	// Heard is what machines' heartbeats prove.
 	Heard Heard
 	// Reports are what was counted of the app's bytes to the outside.
 	Reports Reports
 	// Stopped says that the app is ending and no pod will be made any more.
 	Stopped bool
+}
+
+func (o *Observed) empty() bool { return len(o.Pods)+len(o.Claims)+len(o.Gone) == 0 }
+
+// objects are pods and claims, which may be changed.
+func (o *Observed) objects() iter.Seq[client.Object] {
+	return func(yield func(client.Object) bool) {
+		for i := range o.Pods {
+			if !yield(&o.Pods[i]) {
+				return
+			}
+		}
+		for i := range o.Claims {
+			if !yield(&o.Claims[i]) {
+				return
+			}
+		}
+	}
 }
 
 // Next returns the account after an observation, and the UIDs of those pods and claims whose finalizer may go once that account is
@@ -54,13 +79,13 @@ func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStat
 	if err != nil {
 		return s, nil, err
 	}
-	a := &account{status: s, totals: totals, heard: o.Heard, reports: o.Reports, now: now}
+	a := &account{status: s, totals: totals, heard: o.Heard, reports: o.Reports, now: now, changes: o.Changes, gone: o.Gone}
 	for i := range o.Pods {
 		if guarded(&o.Pods[i]) {
 			a.pod(&o.Pods[i])
 		}
 	}
-	a.count(slices.Clone(a.seen))
+	a.count()
 	for i := range o.Claims {
 		if guarded(&o.Claims[i]) {
 			a.claim(&o.Claims[i])
@@ -68,21 +93,16 @@ func Next(s v1alpha1.UsageStatus, o Observed, now time.Time) (v1alpha1.UsageStat
 	}
 	a.forgetGone()
 	a.status.Totals = WriteTotals(a.totals)
-	a.status.Final = o.Stopped && o.Reports.Whole && len(a.status.Open) == 0 && len(a.status.ClosedUIDs) == 0 && len(a.seen) == 0
+	a.status.Final = !o.Changes && o.Stopped && o.Reports.Whole && len(a.status.Open) == 0 && len(a.status.ClosedUIDs) == 0 && len(a.seen) == 0
 	return a.status, a.release, nil
 }
 
 // leaving are the UIDs of what is being deleted and held by our finalizer.
 func leaving(o Observed) []types.UID {
 	var all []types.UID
-	for i := range o.Pods {
-		if p := &o.Pods[i]; guarded(p) && !p.DeletionTimestamp.IsZero() {
-			all = append(all, p.UID)
-		}
-	}
-	for i := range o.Claims {
-		if c := &o.Claims[i]; guarded(c) && !c.DeletionTimestamp.IsZero() {
-			all = append(all, c.UID)
+	for obj := range o.objects() {
+		if guarded(obj) && !obj.GetDeletionTimestamp().IsZero() {
+			all = append(all, obj.GetUID())
 		}
 	}
 	return all
@@ -114,8 +134,26 @@ type account struct {
 	heard   Heard
 	reports Reports
 	now     time.Time
+	changes bool
+	gone    []types.UID
 	seen    []string
 	release []types.UID
+}
+
+// there reports whether something is there, as far as is known: of what watches tell, it must be in the account.
+func (a *account) there(uid string) bool {
+	if a.changes {
+		return !a.left(uid) && (a.find(uid) >= 0 || slices.Contains(a.status.ClosedUIDs, uid))
+	}
+	return slices.Contains(a.seen, uid)
+}
+
+// left reports whether something is gone.
+func (a *account) left(uid string) bool {
+	if a.changes {
+		return slices.Contains(a.gone, types.UID(uid))
+	}
+	return !slices.Contains(a.seen, uid)
 }
 
 func (a *account) pod(p *corev1.Pod) {
@@ -145,7 +183,7 @@ func (a *account) pod(p *corev1.Pod) {
 		a.skipSilence(i, m, t.end)
 		a.close(i, rate, t.end)
 		a.letGo(p, m, t.end)
-	case i >= 0:
+	case i >= 0 && !a.changes:
 		a.skipSilence(i, m, m.Beat)
 		upTo := m.upTo()
 		if !t.running && t.end.Before(upTo) {
@@ -190,7 +228,7 @@ func (a *account) claim(c *corev1.PersistentVolumeClaim) {
 			a.close(i, rate, c.DeletionTimestamp.Time)
 		}
 		a.release = append(a.release, c.UID)
-	case i >= 0:
+	case i >= 0 && !a.changes:
 		a.skipSilence(i, a.heard.Cluster, a.heard.Cluster.Beat)
 		a.accrue(i, rate, a.heard.Cluster.upTo())
 	}
@@ -274,12 +312,12 @@ func (a *account) bank(i int) {
 // finalizer is gone: they can't come back, because UIDs are never used twice.
 func (a *account) forgetGone() {
 	for i := len(a.status.Open) - 1; i >= 0; i-- {
-		if !slices.Contains(a.seen, a.status.Open[i].UID) {
+		if a.left(a.status.Open[i].UID) {
 			a.bank(i)
 			a.status.Open = slices.Delete(a.status.Open, i, i+1)
 		}
 	}
-	a.status.ClosedUIDs = slices.DeleteFunc(a.status.ClosedUIDs, func(uid string) bool { return !slices.Contains(a.seen, uid) })
+	a.status.ClosedUIDs = slices.DeleteFunc(a.status.ClosedUIDs, a.left)
 }
 
 func accrued(in *v1alpha1.Interval) time.Time {

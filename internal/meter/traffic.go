@@ -21,16 +21,35 @@ const keepTraffic = time.Hour
 
 // traffic is what was last read of all reporters. It is safe for concurrent use; its zero value has read nothing.
 type traffic struct {
-	mu     sync.Mutex
-	read   time.Time
+	mu sync.Mutex
+	// begins counts readings that began; number is the one that this was, and read when it began.
+	begins, number uint64
+	read           time.Time
+
 	byApp  map[string][]v1alpha1.TrafficCounter
 	agents map[string]time.Time
 	// waiting are the apps with pods that could go but for their counters.
 	waiting map[string]bool
 }
 
+// begun is how many readings have begun.
+func (t *traffic) begun() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.begins
+}
+
+// begin begins a reading.
+func (t *traffic) begin() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begins++
+	return t.begins
+}
+
 // readTraffic reads every reporter's object. A cluster without the kind has no reporters.
 func (m *Meter) readTraffic(ctx context.Context) ([]v1alpha1.Traffic, error) {
+	number, began := m.traffic.begin(), m.now()
 	var list v1alpha1.TrafficList
 	if err := m.client.List(ctx, &list, client.InNamespace(m.namespace)); err != nil && !apimeta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("listing what reporters counted: %w", err)
@@ -46,30 +65,32 @@ func (m *Meter) readTraffic(ctx context.Context) ([]v1alpha1.Traffic, error) {
 	}
 	m.traffic.mu.Lock()
 	defer m.traffic.mu.Unlock()
-	m.traffic.read, m.traffic.byApp, m.traffic.agents = m.now(), byApp, agents
+	if number > m.traffic.number { // else one that began later was quicker
+		m.traffic.number, m.traffic.read, m.traffic.byApp, m.traffic.agents = number, began, byApp, agents
+	}
 	return list.Items, nil
 }
 
-// reportsOf returns what reporters say of an app whose account was just read. What was read before that is good enough, as counters only grow, unless
-// the account knows other front doors than they do, or is to be closed.
-func (m *Meter) reportsOf(ctx context.Context, app string, s v1alpha1.UsageStatus, stopped bool) (Reports, error) {
-	r, read := m.traffic.of(app)
+// reportsOf returns what reporters say of an app. What was read before its account was is good enough, as counters only grow, unless the account
+// knows other front doors than they do, or is to be closed; and so it is for news.
+func (m *Meter) reportsOf(ctx context.Context, app string, b *book, seen Observed) (Reports, error) {
+	r, read := m.traffic.of(app, b.since)
 	// An agent must not seem dead because it was not read for long.
-	if m.now().Sub(read) <= attention && !stopped && r.settle(s.Counters) {
+	if m.now().Sub(read) <= attention && (seen.Changes || !seen.Stopped && (r.Whole || r.settle(b.account.Status.Counters))) {
 		return r, nil
 	}
 	if _, err := m.readTraffic(ctx); err != nil {
 		return Reports{}, err
 	}
-	r, _ = m.traffic.of(app)
-	r.Whole = true
+	r, _ = m.traffic.of(app, b.since)
 	return r, nil
 }
 
-func (t *traffic) of(app string) (Reports, time.Time) {
+// of returns the last reading for an app whose account was read when so many had begun, and when it began.
+func (t *traffic) of(app string, since uint64) (Reports, time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Reports{Counters: t.byApp[app], Agents: t.agents}, t.read
+	return Reports{Counters: t.byApp[app], Agents: t.agents, Whole: t.number > since}, t.read
 }
 
 // wait notes whether pods of an app are kept for their counters alone.
@@ -85,7 +106,7 @@ func (t *traffic) wait(app string, waits bool) {
 }
 
 // lookAtTraffic reads what reporters say by now if pods of some app are kept for it, and has these looked at again.
-func (m *Meter) lookAtTraffic(ctx context.Context, ring func(namespace string)) error {
+func (m *Meter) lookAtTraffic(ctx context.Context) error {
 	m.traffic.mu.Lock()
 	var apps []string
 	for app := range m.traffic.waiting {
@@ -99,7 +120,7 @@ func (m *Meter) lookAtTraffic(ctx context.Context, ring func(namespace string)) 
 		return err
 	}
 	for _, app := range apps {
-		ring(v1alpha1.Namespace(app))
+		m.queue.Add(app)
 	}
 	return nil
 }

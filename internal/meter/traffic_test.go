@@ -54,6 +54,7 @@ func TestAnAgentIsAskedAgainForAPodThatWaits(t *testing.T) {
 			t.Errorf("%q bytes of a pod that runs", got)
 		}
 		end(t, c, 50)
+		time.Sleep(gather)
 		synctest.Wait()
 		held := func() int {
 			p := &corev1.Pod{}

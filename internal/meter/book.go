@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package meter
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apocryph/apocryph/api/v1alpha1"
+)
+
+// book is what the meter has at hand of one app. Its account and since are the worker's whose turn it is, and the rest has a lock.
+type book struct {
+	// account is as it was last read or written, but for what was forgotten since; nil if it is to be read.
+	account *v1alpha1.Usage
+	// since is the last reading of reporters that had begun when the account was read.
+	since uint64
+
+	// stop ends the watches, whose context this is.
+	watches context.Context //nolint:containedctx // of goroutines that the book owns
+	stop    context.CancelFunc
+
+	mu           sync.Mutex
+	app          facts
+	whole        bool // all there is must be listed
+	pods, claims told
+}
+
+// facts are what counts of an App here. None of them is ever taken back.
+type facts struct {
+	uid types.UID
+	// stopped says that no pod will be made any more, ended that the app's namespace is gone.
+	stopped, ended bool
+}
+
+func factsOf(app *v1alpha1.App) facts {
+	return facts{
+		uid:     app.UID,
+		stopped: app.Status.EndReason != "" && meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionStopped),
+		ended:   app.Status.Phase == v1alpha1.PhaseEnded,
+	}
+}
+
+// news are what watches told since the last look.
+func (b *book) news() Observed {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := Observed{Changes: true}
+	pods, gone := b.pods.take()
+	for _, obj := range pods {
+		if p, ok := obj.(*corev1.Pod); ok {
+			o.Pods = append(o.Pods, *p)
+		}
+	}
+	claims, lost := b.claims.take()
+	for _, obj := range claims {
+		if c, ok := obj.(*corev1.PersistentVolumeClaim); ok {
+			o.Claims = append(o.Claims, *c)
+		}
+	}
+	o.Gone = slices.Concat(gone, lost)
+	return o
+}
+
+// again keeps the pods whose interval is closed and that may not go yet, and reports whether there are any.
+func (b *book) again(o Observed, s v1alpha1.UsageStatus, release []types.UID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	waits := false
+	for i := range o.Pods {
+		if p := &o.Pods[i]; guarded(p) && slices.Contains(s.ClosedUIDs, string(p.UID)) && !slices.Contains(release, p.UID) {
+			b.pods.again(p)
+			waits = true
+		}
+	}
+	return waits
+}
+
+// watched reports whether news of it come.
+func (b *book) watched() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pods.watched || b.claims.watched
+}
+
+// told is what a watch told of one kind since it was last listed. What is older than that list is passed over: the account may have forgotten what
+// it is about.
+type told struct {
+	watched bool
+	listed  string
+	changed map[types.UID]client.Object
+	gone    map[types.UID]string
+}
+
+// hear takes in an event and reports whether it is news.
+func (t *told) hear(e watch.Event) bool {
+	obj, ok := e.Object.(client.Object)
+	if !ok || !newer(obj.GetResourceVersion(), t.listed) {
+		return false
+	}
+	switch e.Type {
+	case watch.Added, watch.Modified:
+		t.change(obj)
+	case watch.Deleted:
+		delete(t.changed, obj.GetUID())
+		if t.gone == nil {
+			t.gone = map[types.UID]string{}
+		}
+		t.gone[obj.GetUID()] = obj.GetResourceVersion()
+	default:
+		return false
+	}
+	return true
+}
+
+func (t *told) change(obj client.Object) {
+	if t.changed == nil {
+		t.changed = map[types.UID]client.Object{}
+	}
+	t.changed[obj.GetUID()] = obj
+}
+
+// list drops what a list has that was made at some resource version.
+func (t *told) list(version string) {
+	t.listed = version
+	for uid, obj := range t.changed {
+		if !newer(obj.GetResourceVersion(), version) {
+			delete(t.changed, uid)
+		}
+	}
+	for uid, at := range t.gone {
+		if !newer(at, version) {
+			delete(t.gone, uid)
+		}
+	}
+}
+
+// again keeps what must be looked at once more, unless there are news of it.
+func (t *told) again(obj client.Object) {
+	_, gone := t.gone[obj.GetUID()]
+	if _, changed := t.changed[obj.GetUID()]; !gone && !changed {
+		t.change(obj)
+	}
+}
+
+// take empties it and returns what was in it.
+func (t *told) take() ([]client.Object, []types.UID) {
+	var changed []client.Object
+	for _, obj := range t.changed {
+		changed = append(changed, obj)
+	}
+	// In the order in which they were made, so that accounts don't depend on chance.
+	slices.SortFunc(changed, func(a, b client.Object) int {
+		at, bt := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+		if c := at.Compare(bt.Time); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.GetUID(), b.GetUID())
+	})
+	var gone []types.UID
+	for uid := range t.gone {
+		gone = append(gone, uid)
+	}
+	t.changed, t.gone = nil, nil
+	return changed, gone
+}
+
+// newer reports whether a resource version is later than another of the same kind. What can't be compared is not: the next list has it.
+func newer(a, b string) bool {
+	if b == "" {
+		return true
+	}
+	c, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && c > 0
+}
