@@ -103,7 +103,7 @@ func Start(ctx context.Context, c Config) (*Plane, error) {
 		"--etcd-servers=" + where, fmt.Sprintf("--secure-port=%d", api), "--bind-address=127.0.0.1",
 		"--endpoint-reconciler-type=none", // nobody reaches it by its Service
 		"--cert-dir=" + c.Dir,
-		"--audit-policy-file=" + policy, "--audit-log-path=" + p.Audit,
+		"--audit-policy-file=" + policy, "--audit-log-path=" + p.Audit, "--audit-log-maxsize=10000", // one file
 	})
 	store := []string{"cluster", "etcd", "--data-dir=" + filepath.Join(c.Dir, "etcd"), "--listen=" + where}
 	err = p.start(ctx, "etcd", store)

@@ -7,9 +7,11 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
@@ -181,4 +183,76 @@ func newer(a, b string) bool {
 	}
 	c, err := resourceversion.CompareResourceVersion(a, b)
 	return err == nil && c > 0
+}
+
+// watchApps has apps looked at once they say something new, from what a list of them had on, unless that is so already.
+func (m *Meter) watchApps(ctx context.Context, listed *v1alpha1.AppList) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.watched {
+		return
+	}
+	m.watched = true
+	m.all.Go(func() {
+		m.watch(ctx, &v1alpha1.AppList{}, m.namespace, listed.ResourceVersion, func(e watch.Event) {
+			app, ok := e.Object.(*v1alpha1.App)
+			switch {
+			case !ok:
+			case e.Type == watch.Deleted:
+				m.forget(app.Name)
+			case accountable(app) && m.learn(ctx, app, false):
+				m.queue.Add(app.Name)
+			}
+		})
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.watched = false
+	})
+}
+
+// watch passes on what changes in a namespace until the watch ends.
+func (m *Meter) watch(ctx context.Context, kind client.ObjectList, namespace, from string, tell func(watch.Event)) {
+	w, err := m.client.Watch(ctx, kind, client.InNamespace(namespace), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: from}})
+	if err != nil {
+		return // what is listed next begins another
+	}
+	defer w.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-w.ResultChan():
+			if !ok || e.Type == watch.Error {
+				return
+			}
+			tell(e)
+		}
+	}
+}
+
+// follow watches what was listed of an app, from that list on, unless that is so already. The caller has the book's lock.
+func (m *Meter) follow(name string, b *book, t *told, kind client.ObjectList) {
+	if t.watched {
+		return
+	}
+	t.watched = true
+	from, began := t.listed, time.Now()
+	m.all.Go(func() {
+		m.watch(b.watches, kind, v1alpha1.Namespace(name), from, func(e watch.Event) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if t.hear(e) {
+				m.queue.AddAfter(name, gather)
+			}
+		})
+		// What it missed since is for a list to tell.
+		b.mu.Lock()
+		t.watched = false
+		b.mu.Unlock()
+		if time.Since(began) < retry {
+			m.again(name, b, retry)
+		} else {
+			m.again(name, b, gather)
+		}
+	})
 }

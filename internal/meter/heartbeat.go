@@ -3,10 +3,19 @@
 package meter
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
+
+// leases is where kubelets renew their heartbeats.
+const leases = "kube-node-lease"
 
 const (
 	// lookEvery is how often heartbeats are read. A kubelet renews its Lease every 10 s, so none is missed.
@@ -141,4 +150,45 @@ func (m Machine) credible() time.Time {
 		return time.Time{}
 	}
 	return m.Beat.Add(maxSilence)
+}
+
+// hear reads heartbeats once.
+func (m *Meter) hear(ctx context.Context) error {
+	var list coordinationv1.LeaseList
+	if err := m.client.List(ctx, &list, client.InNamespace(leases)); err != nil {
+		return fmt.Errorf("listing heartbeats: %w", err)
+	}
+	beats := map[string]time.Time{}
+	for _, l := range list.Items {
+		if l.Spec.RenewTime != nil {
+			beats[l.Name] = l.Spec.RenewTime.Time
+		}
+	}
+	ready := map[string]time.Time{}
+	if !m.pulse.knows(beats, m.now()) {
+		var err error
+		if ready, err = m.readySince(ctx); err != nil {
+			return err
+		}
+	}
+	now := m.now()
+	m.pulse.hear(beats, ready, now, now)
+	return nil
+}
+
+// readySince returns since when Kubernetes has called each machine ready, of those that it calls so.
+func (m *Meter) readySince(ctx context.Context) (map[string]time.Time, error) {
+	var nodes corev1.NodeList
+	if err := m.client.List(ctx, &nodes); err != nil {
+		return nil, fmt.Errorf("listing machines: %w", err)
+	}
+	ready := map[string]time.Time{}
+	for _, n := range nodes.Items {
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				ready[n.Name] = c.LastTransitionTime.Time
+			}
+		}
+	}
+	return ready, nil
 }

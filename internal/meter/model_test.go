@@ -77,6 +77,7 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 type model struct {
 	*world
 
+	history history
 	account v1alpha1.UsageStatus
 	version int
 	billed  map[types.UID]int64 // by UID, never less than before
@@ -91,18 +92,24 @@ type model struct {
 	exactBytes        int
 }
 
-// process is a meter between two crashes.
+// process is a meter between two crashes: what it has at hand of the app, and how much of the history it has heard.
 type process struct {
-	pulse   *meter.Pulse
-	hears   int64
-	reports meter.Reports
-	readAt  int64
+	pulse           *meter.Pulse
+	hears           int64
+	reports         meter.Reports
+	readAt          int64
+	readings, since int // of reports, and how many there had been when the account was read
+	account         *v1alpha1.UsageStatus
+	version         int
+	book            *meter.Book
+	heard           int
 }
 
 func newModel(seed uint64) *model {
 	m := &model{world: newWorld(seed), billed: map[types.UID]int64{}}
 	for i := range m.meters {
-		m.meters[i] = &process{pulse: &meter.Pulse{}}
+		m.meters[i] = &process{}
+		m.meters[i].forgets()
 	}
 	switch m.IntN(8) {
 	case 0:
@@ -123,7 +130,12 @@ func (m *model) play() error {
 		m.event()
 		m.wireEvent(m.hosts[m.IntN(len(m.hosts))], m.somePod())
 		if m.t >= m.away && m.IntN(looks) == 0 {
-			if err := m.look(m.meters[0], true); err != nil {
+			if err := m.look(m.meters[0], true, true); err != nil {
+				return err
+			}
+		}
+		if m.t >= m.away && m.IntN(3) == 0 {
+			if err := m.look(m.meters[0], true, false); err != nil {
 				return err
 			}
 		}
@@ -221,7 +233,7 @@ func (m *model) somePod() *life {
 // forget is what a meter does that is started anew.
 func (m *model) forget() {
 	for _, p := range m.meters {
-		p.pulse, p.hears, p.reports = &meter.Pulse{}, 0, meter.Reports{}
+		p.forgets()
 	}
 }
 
@@ -238,55 +250,61 @@ func (m *model) dies(p *process) bool {
 		return false
 	}
 	if !m.jumps && !m.naps && m.IntN(2) == 0 {
-		p.pulse, p.hears, p.reports = &meter.Pulse{}, 0, meter.Reports{}
+		p.forgets()
 	}
 	return true
 }
 
-// look keeps the account once, as the meter does: it reads the account before what it is about, writes it before it releases, and only if nobody else
-// wrote meanwhile.
-func (m *model) look(p *process, alone bool) error {
-	was, version := *m.account.DeepCopy(), m.version
+// look keeps the account once, as the meter does: of all there is or of news. It reads the account before what it is about, writes it before it
+// releases, and only if nobody else wrote meanwhile.
+func (m *model) look(p *process, alone, whole bool) error {
+	if whole {
+		m.read(p)
+	} else if p.account == nil || p.heard < 0 {
+		return nil
+	}
 	m.idle()
 	heard, fresh := p.pulse.Latest(instant(m.t - m.slept))
 	if !fresh {
 		return nil
 	}
 	m.idle()
-	o := meter.Observed{Heard: heard, Stopped: m.stopped, Reports: m.reports(p, was)}
-	for _, l := range m.pods {
-		if l.exists {
-			o.Pods = append(o.Pods, l.api)
-		}
+	var o meter.Observed
+	m.listen(p)
+	if whole {
+		o = m.observe(p)
+	} else {
+		o = p.book.News()
 	}
-	m.idle()
-	for _, c := range m.claims {
-		if c.exists {
-			o.Claims = append(o.Claims, c.api)
-		}
-	}
+	was := *p.account
+	o.Heard, o.Stopped, o.Reports = heard, m.stopped, m.reports(p, was, whole)
 	looked := m.t
 	is, release, err := meter.Next(was, o, instant(looked))
 	if err != nil {
 		return err
 	}
 	if alone && m.IntN(10) == 0 { // another meter is quicker
-		if err := m.look(m.meters[1], false); err != nil {
+		if err := m.look(m.meters[1], false, m.IntN(2) == 0); err != nil {
 			return err
 		}
 	}
 	m.idle()
 	if m.dies(p) {
+		p.account = nil
 		return nil
 	}
-	if meter.Moved(was, is) || ((m.stopped || m.IntN(3) == 0) && !equality.Semantic.DeepEqual(was, is)) {
-		if m.version != version {
-			return nil // conflict
+	if meter.Moved(was, is) || (whole && !equality.Semantic.DeepEqual(was, is)) {
+		if m.version != p.version { // conflict
+			p.account = nil
+			return nil
 		}
 		if err := m.write(is, looked); err != nil {
 			return err
 		}
+		p.version = m.version
 	}
+	p.account = &is
+	p.book.Again(o, is, release)
 	return m.release(p, release)
 }
 
@@ -427,7 +445,7 @@ func (m *model) end() error {
 		}
 		m.elapse()
 		m.collect()
-		if err := m.look(m.meters[0], true); err != nil {
+		if err := m.look(m.meters[0], true, true); err != nil {
 			return err
 		}
 	}

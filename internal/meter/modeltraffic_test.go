@@ -125,17 +125,19 @@ func (m *model) wireEvent(h *host, p *life) {
 }
 
 // reports are those that a meter has: what it read before, unless the account remembers something that is missing there.
-func (m *model) reports(p *process, was v1alpha1.UsageStatus) meter.Reports {
-	r := p.reports
-	if r.Agents == nil || m.t-p.readAt > 60_000 || !r.Settle(was.Counters) || m.stopped || m.IntN(3) == 0 {
-		p.reports, p.readAt = m.read(), m.t
-		r = p.reports
-		r.Whole = true
+func (m *model) reports(p *process, was v1alpha1.UsageStatus, whole bool) meter.Reports {
+	all := p.readings > p.since
+	stale := p.reports.Agents == nil || m.t-p.readAt > 60_000
+	if stale || whole && (m.stopped || !all && !p.reports.Settle(was.Counters)) || m.IntN(10) == 0 {
+		p.readings++
+		p.reports, p.readAt = m.say(), m.t
 	}
+	r := p.reports
+	r.Whole = p.readings > p.since
 	return r
 }
 
-func (m *model) read() meter.Reports {
+func (m *model) say() meter.Reports {
 	r := meter.Reports{Agents: map[string]time.Time{}}
 	for _, h := range m.hosts {
 		if h.agent.seen != 0 {

@@ -160,12 +160,12 @@ type Rate struct {
 }
 
 // extendedName is what Kubernetes takes for the name of an extended resource, less what it keeps for itself.
-const extendedName = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`
+var extendedName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
 
 // IsExtended reports whether this can be the name of an extended resource.
 func IsExtended(name string) bool {
-	domain, _, _ := strings.Cut(name, "/")
-	return len(domain) <= 240 && regexp.MustCompile(extendedName).MatchString(name) &&
+	domain, _, qualified := strings.Cut(name, "/")
+	return qualified && len(domain) <= 240 && extendedName.MatchString(name) &&
 		domain != "kubernetes.io" && !strings.HasSuffix(domain, ".kubernetes.io") && !strings.HasPrefix(domain, "requests.")
 }
 

@@ -104,9 +104,9 @@ func (r *record) delays(from, to time.Time) []time.Duration {
 	return all
 }
 
-// compare works out the bill of each app that is checked from the record, and returns how many lives they had and how many bills differ.
+// compare works out the bill of each app that is checked from the record, and returns how many lives they had, how many bills there are, and of those that differ, how.
 // A life counts in whole seconds: from the second after the recorded start, which began before it, to the recorded end.
-func (r *record) compare(ctx context.Context, w *world) (lives, bills, wrong int, err error) {
+func (r *record) compare(ctx context.Context, w *world) (lives, bills int, wrong []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seconds, open := map[string]int64{}, map[string]int{}
@@ -126,7 +126,7 @@ func (r *record) compare(ctx context.Context, w *world) (lives, bills, wrong int
 		}
 		var u v1alpha1.Usage
 		if err := w.objects.Get(ctx, client.ObjectKey{Namespace: system, Name: t.name}, &u); err != nil {
-			return 0, 0, 0, fmt.Errorf("reading an account: %w", err)
+			return 0, 0, nil, fmt.Errorf("reading an account: %w", err)
 		}
 		bills++
 		want := func(rate int64) string {
@@ -135,8 +135,8 @@ func (r *record) compare(ctx context.Context, w *world) (lives, bills, wrong int
 		got := u.Status
 		if zero(got.Totals.CPUMilliSeconds) != want(milliCPU) || zero(got.Totals.MemoryByteSeconds) != want(memoryBytes) ||
 			zero(got.Totals.EphemeralByteSeconds) != want(memoryBytes) || len(got.Open) != open[t.namespace()] {
-			wrong++
-			say("bill of %s: %s, want %s; %d open, want %d", t.name, got.Totals.CPUMilliSeconds, want(milliCPU), len(got.Open), open[t.namespace()])
+			wrong = append(wrong, fmt.Sprintf("bill of %s: %s, want %s; %d open, want %d",
+				t.name, got.Totals.CPUMilliSeconds, want(milliCPU), len(got.Open), open[t.namespace()]))
 		}
 	}
 	return lives, bills, wrong, nil

@@ -136,7 +136,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	lives, bills, wrong, err := seen.compare(ctx, w)
-	for settled := time.Now().Add(b.Tick); err == nil && wrong > 0 && time.Now().Before(settled); { // what started last is written down in a moment
+	for settled := time.Now().Add(b.Tick); err == nil && len(wrong) > 0 && time.Now().Before(settled); { // what started last is written down in a moment
 		time.Sleep(time.Second)
 		lives, bills, wrong, err = seen.compare(ctx, w)
 	}
@@ -158,9 +158,8 @@ func (b *bench) run(ctx context.Context) (err error) {
 	if err := os.WriteFile(filepath.Join(b.dir, "meter.log"), []byte(said), 0o600); err != nil {
 		return err
 	}
-	return b.table(append(rows, off, caught, on, few), []string{
-		fmt.Sprintf("bills of %d apps worked out again from %d lives: %d differ", bills, lives, wrong),
-	}, wrong)
+	notes := append([]string{fmt.Sprintf("bills of %d apps worked out again from %d lives: %d differ", bills, lives, len(wrong))}, wrong...)
+	return b.table(append(rows, off, caught, on, few), notes, len(wrong))
 }
 
 func say(format string, args ...any) {
