@@ -103,6 +103,7 @@ type process struct {
 	version         int
 	book            *meter.Book
 	heard           int
+	deaf            int64 // until when
 }
 
 func newModel(seed uint64) *model {

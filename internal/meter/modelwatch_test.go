@@ -54,8 +54,11 @@ func (h *history) version(more int) string { return strconv.Itoa(100 + len(h.eve
 
 // listen has a meter hear some of what happened since it last did. Watches may be as late as they like.
 func (m *model) listen(p *process) {
-	if p.heard < 0 { // it has not begun to
+	if p.heard < 0 || m.t < p.deaf { // it has not begun to, or the connection stands still
 		return
+	}
+	if m.IntN(60) == 0 {
+		p.deaf = m.t + m.span(150)
 	}
 	m.note()
 	until := p.heard + m.IntN(len(m.history.events)-p.heard+1)

@@ -7,7 +7,8 @@
 // interval is closed, added to the totals and remembered by its UID in one write with optimistic concurrency; a crash between that and
 // the finalizer repeats the latter only. Bytes come from reporters' cumulative counters, and how far each is in the totals is part of that same
 // write. Times come from the kubelet's records and the machines' heartbeats, not from this process's
-// presence; what they don't prove is free. Nothing ever goes down or back: not totals, not accruedTo. Which time counts, case by case, is
+// presence; what they don't prove is free. Once per tick all there is of an app is listed; between, watches tell what begins and ends, which is
+// believed if it is later than that list. Nothing ever goes down or back: not totals, not accruedTo. Which time counts, case by case, is
 // in docs/protocol/metering.md.
 package meter
 
