@@ -10,6 +10,7 @@ import (
 
 	"github.com/apocryph/apocryph/internal/appfile"
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	"github.com/apocryph/apocryph/internal/manifest"
 )
 
 // planView is what deploying a file would make.
@@ -20,6 +21,8 @@ type planView struct {
 	Networks []networkView `json:"networks,omitempty"`
 	Files    []fileView    `json:"files,omitempty"`
 	HTTP     *httpView     `json:"http,omitempty"`
+	// Notify is the host that is told what becomes of the app. The rest of its URL may be a secret.
+	Notify string `json:"notify,omitempty"`
 	// Reserved is what each hour of the app running is paid for.
 	Reserved reservedView `json:"reserved"`
 }
@@ -76,8 +79,17 @@ type reservedView struct {
 	Egress uint64 `json:"egress_bytes_per_second,omitempty"`
 }
 
+// webhookHost is what may be shown of where an app's publisher is told what becomes of it; empty if that is nowhere.
+func webhookHost(m *manifestv1.Manifest) string {
+	w, err := manifest.ParseWebhook(m.GetNotify().GetWebhook())
+	if err != nil {
+		return ""
+	}
+	return w.Host
+}
+
 func planOf(m *manifestv1.Manifest, file *appfile.File) *planView {
-	v := &planView{App: m.Name, Reserved: rateOf(m)}
+	v := &planView{App: m.Name, Reserved: rateOf(m), Notify: webhookHost(m)}
 	stated := file.StatesMemory()
 	for _, s := range m.Services {
 		p := plannedOf(s)
@@ -164,6 +176,9 @@ func (v *planView) lines(line func(kind, format string, args ...any)) {
 		line("http", "%s answers at port %d, as %s.<the provider's domain>", v.Services[i].Name, v.HTTP.Port, host)
 	}
 	line("reserves", "%s, %s memory, %s disk, %s volumes%s", cpuText(v.Reserved.MilliCPU), bytesText(v.Reserved.Memory), bytesText(v.Reserved.Disk), bytesText(v.Reserved.Volumes), unitsText(v.Reserved.Extended))
+	if v.Notify != "" {
+		line("notifies", "a webhook at %s", v.Notify)
+	}
 	if v.Reserved.Egress > 0 {
 		line("sends", "up to %s a second out of the cluster, on average", bytesText(v.Reserved.Egress))
 	}

@@ -65,8 +65,10 @@ type File struct {
 	sizes    map[string]uint64
 	rootSize map[string]uint64
 	// pieces are the extended resources that x-apocryph names, by service; egress its bytes per second, 0 if it says nothing.
-	pieces  map[string]map[string]uint64
-	egress  uint64
+	pieces map[string]map[string]uint64
+	egress uint64
+	// webhook is what x-apocryph.notify says; empty if it says nothing.
+	webhook string
 	env     map[string][]variable
 	storage map[string]*storage
 	files   []*file

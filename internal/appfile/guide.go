@@ -80,6 +80,21 @@ x-apocryph:
 
 Other ports are reached by the app's own services only, by service name.
 
+## Being told
+
+The provider can tell a webhook when funds run low or out and are enough again, when a service crashes again and again and when it has recovered,
+and when the app ends:
+
+`+"```yaml"+`
+x-apocryph:
+  notify: ${WEBHOOK}   # or, the same written out: {webhook: …}
+`+"```"+`
+
+It is an https URL that everybody can reach. What is hard to guess in it stays a secret between you and the enclave: the workload digest has only a
+commitment to it, and whatever is said of it names its host alone; so keep it in .env. A deploy that changes nothing else restarts nothing, and has
+the webhook told that it is one: `+"`apocryph status`"+` shows under Notified whether it took that. What is sent is in
+[docs/protocol/notify.md](../protocol/notify.md).
+
 ## Sizes
 
 What is reserved is also the limit, and is what is paid for.

@@ -158,6 +158,8 @@ func ownRules() []Rule {
 		{Key: "x-apocryph.http.port", Verdict: Honoured, Why: "the container's port it answers at; without it the only one that it publishes or exposes here"},
 		{Key: "x-apocryph.http.host", Verdict: Honoured, Why: "a DNS label below the provider's domain; without it one is made from the app's name and id"},
 		{Key: "x-apocryph.egress", Verdict: Honoured, Why: "how much may leave the provider's cluster per second, on average, as in 1MiB: the channel's cap has room for it; without it for 256KiB"},
+		{Key: "x-apocryph.notify", Verdict: Honoured, Why: "an https URL that the provider tells what becomes of the app, or a mapping with webhook"},
+		{Key: "x-apocryph.notify.webhook", Verdict: Honoured, Why: "the same, written out"},
 		{Key: "services.*.x-apocryph.resources.*", Verdict: Honoured, Why: "how many pieces of an extended resource the service has, by the name that Kubernetes and the provider's price list have for it"},
 		{Key: "services.*.x-apocryph.ephemeral", Verdict: Honoured, Why: "size of the container's writable root file system, as in 2GiB"},
 		{Key: "volumes.*.x-apocryph.size", Verdict: Honoured, Why: "size of the volume, as in 10GiB"},

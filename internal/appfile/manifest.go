@@ -61,6 +61,9 @@ func (f *File) Manifest(ctx context.Context, pins Pins) (*manifestv1.Manifest, e
 		m.Files = append(m.Files, &manifestv1.File{Name: o.name, Content: o.content, Salt: pins.Salt("", o.name, string(o.content))})
 	}
 	slices.SortFunc(m.Files, func(a, b *manifestv1.File) int { return strings.Compare(a.Name, b.Name) })
+	if f.webhook != "" {
+		m.Notify = &manifestv1.Notify{Webhook: f.webhook, Salt: pins.Salt("", extension+".notify", f.webhook)}
+	}
 	m.Http, _ = f.httpOf()
 	var problems Problems
 	for _, name := range f.serviceNames() {

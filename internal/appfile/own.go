@@ -32,6 +32,9 @@ func (f *File) readOwn(model map[string]any) Problems {
 	if v, ok := own["egress"]; ok {
 		found = append(found, f.readEgress(v)...)
 	}
+	if v, ok := own["notify"]; ok {
+		found = append(found, f.readNotify(v)...)
+	}
 	services, _ := model["services"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(f.project.Services)) {
 		s, _ := services[name].(map[string]any)

@@ -4,7 +4,7 @@
 //
 // A manifest is accepted only in its one canonical form: lists sorted and without duplicates, images pinned by digest, every
 // resource stated, no unknown fields. So one manifest has one encoding and one hash, and whoever checks the hash has checked
-// everything that will run. Env values and files enter the hash only by salted commitments: the public form can be shown to anybody.
+// everything that will run. Env values and files enter the hash only by salted commitments, and so does the webhook: the public form can be shown to anybody.
 // Nothing here may change a manifest that was accepted.
 package manifest
 
@@ -36,6 +36,7 @@ const (
 	tagManifest = "apocryph/manifest/v1\x00"
 	tagEnv      = "apocryph/env/v1\x00"
 	tagFile     = "apocryph/file/v1\x00"
+	tagWebhook  = "apocryph/webhook/v1\x00"
 	saltSize    = 16
 )
 
@@ -91,7 +92,7 @@ func HashOf(m *manifestv1.Manifest) (Hash, error) {
 	return sha256.Sum256(append([]byte(tagManifest), b...)), nil
 }
 
-// Public returns a copy with every env value, file content and salt replaced by their commitment.
+// Public returns a copy with every env value, file content, webhook and salt replaced by their commitment.
 func Public(m *manifestv1.Manifest) *manifestv1.Manifest {
 	p := proto.CloneOf(m)
 	for _, s := range p.Services {
@@ -103,6 +104,10 @@ func Public(m *manifestv1.Manifest) *manifestv1.Manifest {
 	for _, f := range p.Files {
 		f.Commitment = commitment(tagFile, f.Salt, f.Content)
 		f.Salt, f.Content = nil, nil
+	}
+	if n := p.Notify; n != nil {
+		n.Commitment = commitment(tagWebhook, n.Salt, []byte(n.Webhook))
+		n.Salt, n.Webhook = nil, ""
 	}
 	return p
 }

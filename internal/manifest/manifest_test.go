@@ -87,7 +87,15 @@ func TestValidateRefuses(t *testing.T) {
 				web(m).Resources.Extended = append(web(m).Resources.Extended, &manifestv1.Units{Resource: fmt.Sprintf("x/%02d", i), Count: 1})
 			}
 		},
-		"more egress than any machine's":     func(m *manifestv1.Manifest) { m.EgressBytesPerSecond = manifest.MaxEgress + 1 },
+		"more egress than any machine's": func(m *manifestv1.Manifest) { m.EgressBytesPerSecond = manifest.MaxEgress + 1 },
+		"a webhook without a salt":       func(m *manifestv1.Manifest) { m.Notify = &manifestv1.Notify{Webhook: "https://a.example/"} },
+		"a webhook with a commitment": func(m *manifestv1.Manifest) {
+			m.Notify = &manifestv1.Notify{Webhook: "https://a.example/", Salt: make([]byte, 16), Commitment: make([]byte, 32)}
+		},
+		"a webhook without TLS": func(m *manifestv1.Manifest) {
+			m.Notify = &manifestv1.Notify{Webhook: "http://a.example/", Salt: make([]byte, 16)}
+		},
+		"a webhook that is nowhere":          func(m *manifestv1.Manifest) { m.Notify = &manifestv1.Notify{} },
 		"an env without a salt":              func(m *manifestv1.Manifest) { db(m).Env[0].Salt = nil },
 		"an env with a commitment":           func(m *manifestv1.Manifest) { db(m).Env[0].Commitment = make([]byte, 32) },
 		"an env name with a space":           func(m *manifestv1.Manifest) { db(m).Env[0].Name = "A B" },

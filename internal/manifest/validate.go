@@ -40,6 +40,7 @@ const (
 	MaxExtended       = 16      // kinds of extended resources of one service
 	MaxUnits          = 1024    // of one of them
 	MaxEgress         = 1 << 40 // bytes per second
+	MaxWebhook        = 2 << 10
 )
 
 // LooksLikeLabel reports whether s is a DNS label of lower-case letters, digits and inner hyphens, 1 to 63 long.
@@ -57,7 +58,7 @@ func Validate(m *manifestv1.Manifest) error {
 		return fmt.Errorf("empty: %w", ErrInvalid)
 	}
 	for _, check := range []func(*manifestv1.Manifest) error{
-		checkKnown, checkName, checkVolumes, checkRemoved, checkNetworks, checkFiles, checkServices, checkAliases, checkOrder, checkHTTP, checkEgress,
+		checkKnown, checkName, checkVolumes, checkRemoved, checkNetworks, checkFiles, checkServices, checkAliases, checkOrder, checkHTTP, checkEgress, checkNotify,
 	} {
 		if err := check(m); err != nil {
 			return err
@@ -228,6 +229,20 @@ func checkResources(_ *manifestv1.Manifest, s *manifestv1.Service) error {
 func checkEgress(m *manifestv1.Manifest) error {
 	if m.EgressBytesPerSecond > MaxEgress {
 		return invalid("%d bytes of egress per second, at most %d", m.EgressBytesPerSecond, int64(MaxEgress))
+	}
+	return nil
+}
+
+func checkNotify(m *manifestv1.Manifest) error {
+	n := m.Notify
+	if n == nil {
+		return nil
+	}
+	if _, err := ParseWebhook(n.Webhook); err != nil {
+		return invalid("webhook: %v", err)
+	}
+	if len(n.Salt) != saltSize || len(n.Commitment) != 0 {
+		return invalid("the webhook needs a salt of %d bytes and no commitment", saltSize)
 	}
 	return nil
 }

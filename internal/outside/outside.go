@@ -22,6 +22,11 @@ type Block struct {
 	Except []netip.Prefix
 }
 
+// Contains reports whether an address is in the block. An IPv4 address in IPv6's form is in none.
+func (b Block) Contains(a netip.Addr) bool {
+	return b.Whole.Contains(a) && !slices.ContainsFunc(b.Except, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
 // Span is a range of addresses of one family, both ends in it.
 type Span struct{ First, Last netip.Addr }
 

@@ -147,12 +147,12 @@ func TestARestartIsOfWhatTheProviderHas(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	w := newWorld(t)
-	old := `{services: {db: {image: db, volumes: ["data:/data"]}, gone: {image: web}, web: {image: web, environment: {A: secret, B: b}, ports: ["80:80"]}}, volumes: {data: {}}}`
+	old := `{services: {db: {image: db, volumes: ["data:/data"]}, gone: {image: web}, web: {image: web, environment: {A: secret, B: b}, ports: ["80:80"]}}, volumes: {data: {}}, x-apocryph: {notify: "https://a.example/secret"}}`
 	if _, err := w.start().Deploy(t.Context(), w.order(old)); err != nil {
 		t.Fatal(err)
 	}
 	changed := `{services: {db: {image: db, volumes: ["data:/data"]}, new: {image: web}, web: {image: web, command: [serve], environment: {A: hidden, C: c}, ports: ["80:80"], mem_limit: 512m}},
-		volumes: {data: {x-apocryph: {size: 2GiB}}}}`
+		volumes: {data: {x-apocryph: {size: 2GiB}}}, x-apocryph: {notify: "https://b.example/hidden"}}`
 	w.calls = nil
 	app, changes, err := w.start().Compare(t.Context(), file(t, changed))
 	if err != nil || app.Name != "notes" {
@@ -163,7 +163,7 @@ func TestCompare(t *testing.T) {
 		lines = append(lines, c.String())
 	}
 	want := []string{
-		"~ volumes.data: 1GiB → 2GiB", "- gone: removed, of image web", "+ new: new, of image web",
+		"~ notify: a webhook at a.example → a webhook at b.example", "~ volumes.data: 1GiB → 2GiB", "- gone: removed, of image web", "+ new: new, of image web",
 		`+ web.command: "serve"`, "~ web.environment.A: (6 bytes) → (6 bytes)", "- web.environment.B: (1 bytes)", "+ web.environment.C: (1 bytes)",
 		`~ web.resources: {"ephemeralBytes":"1073741824","memoryBytes":"268435456","milliCpu":"250"} → {"ephemeralBytes":"1073741824","memoryBytes":"536870912","milliCpu":"250"}`,
 	}

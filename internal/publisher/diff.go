@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
+	"github.com/apocryph/apocryph/internal/manifest"
 )
 
 // Change is one difference between two versions of an app.
@@ -107,6 +108,12 @@ func appParts(m *manifestv1.Manifest) map[string]part {
 	}
 	for _, n := range m.GetNetworks() {
 		all["networks."+n.Name] = plain(map[bool]string{true: "internal", false: "open"}[n.Internal])
+	}
+	if n := m.GetNotify(); n != nil {
+		all["notify"] = part{same: secret([]byte(n.Webhook), n.Salt).same, shown: "(a webhook)"}
+		if w, err := manifest.ParseWebhook(n.Webhook); err == nil {
+			all["notify"] = part{all["notify"].same, "a webhook at " + w.Host}
+		}
 	}
 	if h := m.GetHttp(); h != nil {
 		all["http"] = plain(strings.TrimSpace(fmt.Sprintf("%s:%d %s", h.Service, h.Port, h.Host)))

@@ -155,8 +155,10 @@ type Manifest struct {
 	RemovedVolumes []string `protobuf:"bytes,7,rep,name=removed_volumes,json=removedVolumes,proto3" json:"removed_volumes,omitempty"`
 	// How many bytes per second the channel's cap has room for that leave for addresses outside of the cluster; 0 means what the provider offers.
 	EgressBytesPerSecond uint64 `protobuf:"varint,8,opt,name=egress_bytes_per_second,json=egressBytesPerSecond,proto3" json:"egress_bytes_per_second,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Where the provider tells what becomes of the app. Absent: nowhere.
+	Notify        *Notify `protobuf:"bytes,9,opt,name=notify,proto3" json:"notify,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Manifest) Reset() {
@@ -243,6 +245,13 @@ func (x *Manifest) GetEgressBytesPerSecond() uint64 {
 		return x.EgressBytesPerSecond
 	}
 	return 0
+}
+
+func (x *Manifest) GetNotify() *Notify {
+	if x != nil {
+		return x.Notify
+	}
+	return nil
 }
 
 // Service is one container and the ports by which others reach it.
@@ -1400,6 +1409,70 @@ func (x *Volume) GetSizeBytes() uint64 {
 	return 0
 }
 
+// Notify names a webhook, which may be a secret. In the public form webhook and salt are empty and commitment is set; elsewhere the reverse.
+type Notify struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An https URL without user and fragment, at most 2048 bytes.
+	Webhook string `protobuf:"bytes,1,opt,name=webhook,proto3" json:"webhook,omitempty"`
+	// 16 random bytes.
+	Salt []byte `protobuf:"bytes,2,opt,name=salt,proto3" json:"salt,omitempty"`
+	// SHA-256("apocryph/webhook/v1\0" ‖ salt ‖ webhook).
+	Commitment    []byte `protobuf:"bytes,3,opt,name=commitment,proto3" json:"commitment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notify) Reset() {
+	*x = Notify{}
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notify) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notify) ProtoMessage() {}
+
+func (x *Notify) ProtoReflect() protoreflect.Message {
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notify.ProtoReflect.Descriptor instead.
+func (*Notify) Descriptor() ([]byte, []int) {
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Notify) GetWebhook() string {
+	if x != nil {
+		return x.Webhook
+	}
+	return ""
+}
+
+func (x *Notify) GetSalt() []byte {
+	if x != nil {
+		return x.Salt
+	}
+	return nil
+}
+
+func (x *Notify) GetCommitment() []byte {
+	if x != nil {
+		return x.Commitment
+	}
+	return nil
+}
+
 // Http says which service the facade forwards to.
 type Http struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1413,7 +1486,7 @@ type Http struct {
 
 func (x *Http) Reset() {
 	*x = Http{}
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[16]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1498,7 @@ func (x *Http) String() string {
 func (*Http) ProtoMessage() {}
 
 func (x *Http) ProtoReflect() protoreflect.Message {
-	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[16]
+	mi := &file_apocryph_manifest_v1_manifest_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1511,7 @@ func (x *Http) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Http.ProtoReflect.Descriptor instead.
 func (*Http) Descriptor() ([]byte, []int) {
-	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{16}
+	return file_apocryph_manifest_v1_manifest_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Http) GetService() string {
@@ -1466,7 +1539,7 @@ var File_apocryph_manifest_v1_manifest_proto protoreflect.FileDescriptor
 
 const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\n" +
-	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\x8e\x03\n" +
+	"#apocryph/manifest/v1/manifest.proto\x12\x14apocryph.manifest.v1\"\xc4\x03\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\bservices\x18\x02 \x03(\v2\x1d.apocryph.manifest.v1.ServiceR\bservices\x126\n" +
@@ -1475,7 +1548,8 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\bnetworks\x18\x05 \x03(\v2\x1d.apocryph.manifest.v1.NetworkR\bnetworks\x120\n" +
 	"\x05files\x18\x06 \x03(\v2\x1a.apocryph.manifest.v1.FileR\x05files\x12'\n" +
 	"\x0fremoved_volumes\x18\a \x03(\tR\x0eremovedVolumes\x125\n" +
-	"\x17egress_bytes_per_second\x18\b \x01(\x04R\x14egressBytesPerSecond\"\x8a\t\n" +
+	"\x17egress_bytes_per_second\x18\b \x01(\x04R\x14egressBytesPerSecond\x124\n" +
+	"\x06notify\x18\t \x01(\v2\x1c.apocryph.manifest.v1.NotifyR\x06notify\"\x8a\t\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05image\x18\x02 \x01(\tR\x05image\x12\x16\n" +
@@ -1577,7 +1651,13 @@ const file_apocryph_manifest_v1_manifest_proto_rawDesc = "" +
 	"\x06Volume\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\"H\n" +
+	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\"V\n" +
+	"\x06Notify\x12\x18\n" +
+	"\awebhook\x18\x01 \x01(\tR\awebhook\x12\x12\n" +
+	"\x04salt\x18\x02 \x01(\fR\x04salt\x12\x1e\n" +
+	"\n" +
+	"commitment\x18\x03 \x01(\fR\n" +
+	"commitment\"H\n" +
 	"\x04Http\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x12\n" +
@@ -1604,7 +1684,7 @@ func file_apocryph_manifest_v1_manifest_proto_rawDescGZIP() []byte {
 }
 
 var file_apocryph_manifest_v1_manifest_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_apocryph_manifest_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_apocryph_manifest_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_apocryph_manifest_v1_manifest_proto_goTypes = []any{
 	(Restart)(0),        // 0: apocryph.manifest.v1.Restart
 	(Condition)(0),      // 1: apocryph.manifest.v1.Condition
@@ -1624,32 +1704,34 @@ var file_apocryph_manifest_v1_manifest_proto_goTypes = []any{
 	(*Resources)(nil),   // 15: apocryph.manifest.v1.Resources
 	(*Units)(nil),       // 16: apocryph.manifest.v1.Units
 	(*Volume)(nil),      // 17: apocryph.manifest.v1.Volume
-	(*Http)(nil),        // 18: apocryph.manifest.v1.Http
+	(*Notify)(nil),      // 18: apocryph.manifest.v1.Notify
+	(*Http)(nil),        // 19: apocryph.manifest.v1.Http
 }
 var file_apocryph_manifest_v1_manifest_proto_depIdxs = []int32{
 	3,  // 0: apocryph.manifest.v1.Manifest.services:type_name -> apocryph.manifest.v1.Service
 	17, // 1: apocryph.manifest.v1.Manifest.volumes:type_name -> apocryph.manifest.v1.Volume
-	18, // 2: apocryph.manifest.v1.Manifest.http:type_name -> apocryph.manifest.v1.Http
+	19, // 2: apocryph.manifest.v1.Manifest.http:type_name -> apocryph.manifest.v1.Http
 	7,  // 3: apocryph.manifest.v1.Manifest.networks:type_name -> apocryph.manifest.v1.Network
 	8,  // 4: apocryph.manifest.v1.Manifest.files:type_name -> apocryph.manifest.v1.File
-	12, // 5: apocryph.manifest.v1.Service.env:type_name -> apocryph.manifest.v1.Env
-	13, // 6: apocryph.manifest.v1.Service.ports:type_name -> apocryph.manifest.v1.Port
-	14, // 7: apocryph.manifest.v1.Service.mounts:type_name -> apocryph.manifest.v1.Mount
-	15, // 8: apocryph.manifest.v1.Service.resources:type_name -> apocryph.manifest.v1.Resources
-	4,  // 9: apocryph.manifest.v1.Service.depends_on:type_name -> apocryph.manifest.v1.Dependency
-	5,  // 10: apocryph.manifest.v1.Service.health:type_name -> apocryph.manifest.v1.Health
-	0,  // 11: apocryph.manifest.v1.Service.restart:type_name -> apocryph.manifest.v1.Restart
-	6,  // 12: apocryph.manifest.v1.Service.networks:type_name -> apocryph.manifest.v1.Attachment
-	9,  // 13: apocryph.manifest.v1.Service.files:type_name -> apocryph.manifest.v1.FileMount
-	10, // 14: apocryph.manifest.v1.Service.memory_mounts:type_name -> apocryph.manifest.v1.MemoryMount
-	11, // 15: apocryph.manifest.v1.Service.hosts:type_name -> apocryph.manifest.v1.Host
-	1,  // 16: apocryph.manifest.v1.Dependency.condition:type_name -> apocryph.manifest.v1.Condition
-	16, // 17: apocryph.manifest.v1.Resources.extended:type_name -> apocryph.manifest.v1.Units
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	18, // 5: apocryph.manifest.v1.Manifest.notify:type_name -> apocryph.manifest.v1.Notify
+	12, // 6: apocryph.manifest.v1.Service.env:type_name -> apocryph.manifest.v1.Env
+	13, // 7: apocryph.manifest.v1.Service.ports:type_name -> apocryph.manifest.v1.Port
+	14, // 8: apocryph.manifest.v1.Service.mounts:type_name -> apocryph.manifest.v1.Mount
+	15, // 9: apocryph.manifest.v1.Service.resources:type_name -> apocryph.manifest.v1.Resources
+	4,  // 10: apocryph.manifest.v1.Service.depends_on:type_name -> apocryph.manifest.v1.Dependency
+	5,  // 11: apocryph.manifest.v1.Service.health:type_name -> apocryph.manifest.v1.Health
+	0,  // 12: apocryph.manifest.v1.Service.restart:type_name -> apocryph.manifest.v1.Restart
+	6,  // 13: apocryph.manifest.v1.Service.networks:type_name -> apocryph.manifest.v1.Attachment
+	9,  // 14: apocryph.manifest.v1.Service.files:type_name -> apocryph.manifest.v1.FileMount
+	10, // 15: apocryph.manifest.v1.Service.memory_mounts:type_name -> apocryph.manifest.v1.MemoryMount
+	11, // 16: apocryph.manifest.v1.Service.hosts:type_name -> apocryph.manifest.v1.Host
+	1,  // 17: apocryph.manifest.v1.Dependency.condition:type_name -> apocryph.manifest.v1.Condition
+	16, // 18: apocryph.manifest.v1.Resources.extended:type_name -> apocryph.manifest.v1.Units
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_apocryph_manifest_v1_manifest_proto_init() }
@@ -1664,7 +1746,7 @@ func file_apocryph_manifest_v1_manifest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_apocryph_manifest_v1_manifest_proto_rawDesc), len(file_apocryph_manifest_v1_manifest_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
