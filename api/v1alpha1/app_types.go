@@ -126,6 +126,8 @@ const (
 	ConditionSettled = "Settled"
 	// ConditionReady (controller): every service has its replicas ready.
 	ConditionReady = "Ready"
+	// ConditionNotified (notifier): the publisher's webhook took what it was told last.
+	ConditionNotified = "Notified"
 	// ConditionStopped (controller): no pod is left, and none will be made.
 	ConditionStopped = "Stopped"
 )
@@ -144,6 +146,17 @@ const (
 	ReasonNotice      = "Notice"
 	ReasonClosed      = "Closed"
 	ReasonChainUnseen = "ChainUnseen"
+)
+
+// Reasons of ConditionNotified.
+const (
+	ReasonDelivered = "Delivered"
+	// ReasonRetrying: it is told again, later and later.
+	ReasonRetrying = "Retrying"
+	// ReasonGivenUp: it is told again only when another webhook is ordered, or something else has become of the app.
+	ReasonGivenUp = "GivenUp"
+	// ReasonNoWebhook: the order in force names none any more.
+	ReasonNoWebhook = "NoWebhook"
 )
 
 // EndReason is why an app ended; every end has one.
@@ -219,7 +232,62 @@ type AppStatus struct {
 	// +listType=map
 	// +listMapKey=channel
 	Former []FormerFunds `json:"former,omitempty"`
+
+	// Notify is what the publisher's webhook was told, and is yet to be. The notifier writes it.
+	// +optional
+	Notify *NotifyStatus `json:"notify,omitempty"`
 }
+
+// NotifyStatus is where the notifier is. Nothing in it tells the webhook's URL.
+type NotifyStatus struct {
+	// Webhook is the commitment to the URL that this is about, 64 hex digits.
+	Webhook string `json:"webhook"`
+	// Failures is how often it was tried in vain since it last answered well; NextTry is not before then.
+	// +optional
+	Failures int32 `json:"failures,omitempty"`
+	// +optional
+	NextTry *metav1.Time `json:"nextTry,omitempty"`
+	// Messages, in the order in which they are told: of each type and service the last one.
+	// +optional
+	// +listType=atomic
+	Messages []NotifyMessage `json:"messages,omitempty"`
+}
+
+// NotifyMessage is one that the webhook is told.
+type NotifyMessage struct {
+	// ID is the same however often it is told.
+	ID string `json:"id"`
+	// Type is what became of the app, as in app.funds.low.
+	Type string `json:"type"`
+	// Service is the one that it is about; empty for the app as a whole.
+	// +optional
+	Service string `json:"service,omitempty"`
+	// Reason and Text are for people.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// +optional
+	Text string `json:"text,omitempty"`
+	// At is when it came to be known.
+	At metav1.Time `json:"at"`
+	// +optional
+	Tries int32 `json:"tries,omitempty"`
+	// Outcome is how telling it ended; empty until then.
+	// +optional
+	Outcome NotifyOutcome `json:"outcome,omitempty"`
+}
+
+// NotifyOutcome is how telling a message ended.
+//
+// +kubebuilder:validation:Enum=Delivered;GivenUp;Overtaken
+type NotifyOutcome string
+
+// The outcomes of a message.
+const (
+	NotifyDelivered NotifyOutcome = "Delivered"
+	NotifyGivenUp   NotifyOutcome = "GivenUp"
+	// NotifyOvertaken was tried in vain, and is not true any more.
+	NotifyOvertaken NotifyOutcome = "Overtaken"
+)
 
 // ServiceStatus is one service's pods.
 type ServiceStatus struct {
@@ -233,6 +301,9 @@ type ServiceStatus struct {
 	// Blocked says what keeps it from being ready, for people.
 	// +optional
 	Blocked string `json:"blocked,omitempty"`
+	// Crashing says how it ends again and again; empty while it does not. Nothing that it wrote is in it.
+	// +optional
+	Crashing string `json:"crashing,omitempty"`
 }
 
 // VolumeStatus is one volume that there is.

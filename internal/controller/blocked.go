@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -86,14 +87,12 @@ func containerBlocked(c corev1.ContainerStatus, httpPort uint32, health bool) ca
 }
 
 func exited(t *corev1.ContainerStateTerminated, restarts int32) cause {
-	why := cause{fmt.Sprintf("it exited with code %d", t.ExitCode), remedyCrashed}
+	why := cause{ending(t), remedyCrashed}
 	switch {
 	case t.Reason == reasonOOM:
-		why = cause{"it was ended for using more memory than it ordered", remedyMemory}
+		why.remedy = remedyMemory
 	case t.ExitCode == 0:
 		why.remedy = remedyEnded
-	case t.Reason != "" && t.Reason != "Error" && t.Reason != reasonFinished:
-		why.what += " (" + t.Reason + ")"
 	}
 	if restarts > 0 {
 		why.what += fmt.Sprintf(", restarted %d times", restarts)
@@ -102,6 +101,42 @@ func exited(t *corev1.ContainerStateTerminated, restarts int32) cause {
 		why.what += "; it last said: " + said
 	}
 	return why
+}
+
+// ending is how a container ended, without anything that it wrote.
+func ending(t *corev1.ContainerStateTerminated) string {
+	how := fmt.Sprintf("it exited with code %d", t.ExitCode)
+	switch {
+	case t.Reason == reasonOOM:
+		return "it was ended for using more memory than it ordered"
+	case t.ExitCode != 0 && t.Reason != "" && t.Reason != "Error" && t.Reason != reasonFinished:
+		how += " (" + t.Reason + ")"
+	}
+	return how
+}
+
+const (
+	// crashLoop is how often a container has to have ended to be said to crash again and again, and shortRun how long its last run was at
+	// most: after a longer one Kubernetes, too, counts anew.
+	crashLoop = 3
+	shortRun  = 10 * time.Minute
+)
+
+// crashing is how a service's container ends again and again, if it does in this pod and does not run just now; else empty.
+func crashing(p *corev1.Pod, service string) string {
+	for _, c := range p.Status.ContainerStatuses {
+		last := c.LastTerminationState.Terminated
+		if c.State.Terminated != nil {
+			last = c.State.Terminated
+		}
+		if c.Name != service || last == nil || c.State.Running != nil || c.RestartCount+1 < crashLoop {
+			continue
+		}
+		if last.FinishedAt.Sub(last.StartedAt.Time) < shortRun {
+			return trim(ending(last))
+		}
+	}
+	return ""
 }
 
 // lastLines are the last few of a message that say anything, as one.

@@ -5,8 +5,10 @@ package controller
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	manifestv1 "github.com/apocryph/apocryph/internal/gen/manifestv1"
 )
@@ -52,4 +54,38 @@ func TestWhatBlocksAServiceHasARemedy(t *testing.T) {
 			t.Errorf("%d bytes: %q", len(got), got)
 		}
 	})
+}
+
+func TestACrashLoopIsTold(t *testing.T) {
+	at := func(seconds int) metav1.Time { return metav1.NewTime(time.Unix(int64(seconds), 0)) }
+	run := func(code int32, reason string, seconds int) corev1.ContainerState {
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: "the password is x", StartedAt: at(0), FinishedAt: at(seconds)}}
+	}
+	back, running := waiting("CrashLoopBackOff", "back-off"), corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	for name, c := range map[string]struct {
+		status corev1.ContainerStatus
+		want   string
+	}{
+		"it has not started":                {corev1.ContainerStatus{}, ""},
+		"its first end":                     {corev1.ContainerStatus{State: run(1, "Error", 5)}, ""},
+		"its second end":                    {corev1.ContainerStatus{State: back, LastTerminationState: run(1, "Error", 5), RestartCount: 1}, ""},
+		"its third end":                     {corev1.ContainerStatus{State: back, LastTerminationState: run(1, "Error", 5), RestartCount: 2}, "it exited with code 1"},
+		"its third end, a moment ago":       {corev1.ContainerStatus{State: run(1, "Error", 5), LastTerminationState: run(9, "Error", 5), RestartCount: 2}, "it exited with code 1"},
+		"it runs once more":                 {corev1.ContainerStatus{State: running, LastTerminationState: run(1, "Error", 5), RestartCount: 7}, ""},
+		"it uses too much memory":           {corev1.ContainerStatus{State: back, LastTerminationState: run(137, "OOMKilled", 5), RestartCount: 7}, "it was ended for using more memory than it ordered"},
+		"it can't be started":               {corev1.ContainerStatus{State: back, LastTerminationState: run(128, "StartError", 0), RestartCount: 7}, "it exited with code 128 (StartError)"},
+		"what should go on ends with 0":     {corev1.ContainerStatus{State: back, LastTerminationState: run(0, "Completed", 5), RestartCount: 7}, "it exited with code 0"},
+		"it crashes once in a while":        {corev1.ContainerStatus{State: back, LastTerminationState: run(1, "Error", 7200), RestartCount: 7}, ""},
+		"another container of the same pod": {corev1.ContainerStatus{Name: "carrier", State: back, LastTerminationState: run(1, "Error", 5), RestartCount: 7}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.status.Name == "" {
+				c.status.Name = "web"
+			}
+			p := podWith(c.status)
+			if got := crashing(&p, "web"); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
 }

@@ -197,6 +197,7 @@ func anyManifest(d *dice) *manifestv1.Manifest {
 	}
 	m.RemovedVolumes = some(d, 2, "old", "older")
 	m.EgressBytesPerSecond = pick[uint64](d, 0, 1, manifest.MaxEgress)
+	m.Notify = pick(d, nil, &manifestv1.Notify{Webhook: "https://a.example/", Salt: salt})
 	return m
 }
 

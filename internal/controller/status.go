@@ -229,6 +229,7 @@ func serviceStatus(svc *manifestv1.Service, m *manifestv1.Manifest, in intent, o
 		for _, c := range p.Status.ContainerStatuses {
 			st.Restarts += c.RestartCount
 		}
+		st.Crashing = cmp.Or(st.Crashing, crashing(p, svc.GetName()))
 	}
 	st.Blocked = cmp.Or(refusal(o.refused[svc.GetName()]), trim(cmp.Or(o.held[svc.GetName()], o.waiting[svc.GetName()])))
 	if ends(svc) {
