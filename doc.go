@@ -10,7 +10,7 @@
 // no I/O.
 //
 //   - Domain: appfile, manifest, tariff, usage, metered, channel, delegation, quote, account, ledger, evidence, eip712.
-//   - Services: gateway, controller, keeper, imagestore, logstore, facade, egress, carrier, meter, invoicer, doctor; and publisher, the CLI's verbs as functions.
+//   - Services: gateway, controller, keeper, imagestore, logstore, facade, egress, carrier, meter, invoicer, notify, doctor; and publisher, the CLI's verbs as functions.
 //   - Adapters, one outside thing each: evm, p2p, kube, oci, tee/sim, tee/snp, traffic.
 //   - Plumbing: daemon, fault; reference, which only tests use.
 //

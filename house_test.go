@@ -30,7 +30,7 @@ var layers = map[string]struct {
 	"domain":   {[]string{"internal/appfile", "internal/manifest", "internal/tariff", "internal/usage", "internal/metered", "internal/channel", "internal/delegation", "internal/quote", "internal/account", "internal/ledger", "internal/evidence", "internal/eip712", "internal/outside"}, []string{"wire", "domain"}},
 	"plumbing": {[]string{"internal/fault", "internal/daemon", "internal/reference", "internal/span"}, []string{"wire", "plumbing"}},
 	"adapters": {[]string{"internal/evm", "internal/p2p", "internal/kube", "internal/oci", "internal/tee/*", "internal/traffic"}, []string{"wire", "domain", "plumbing"}},
-	"services": {[]string{"internal/gateway", "internal/controller", "internal/keeper", "internal/imagestore", "internal/logstore", "internal/facade", "internal/egress", "internal/carrier", "internal/meter", "internal/invoicer", "internal/doctor", "internal/publisher", "internal/uninstall"}, []string{"wire", "domain", "plumbing"}},
+	"services": {[]string{"internal/gateway", "internal/controller", "internal/keeper", "internal/imagestore", "internal/logstore", "internal/facade", "internal/egress", "internal/carrier", "internal/meter", "internal/invoicer", "internal/notify", "internal/doctor", "internal/publisher", "internal/uninstall"}, []string{"wire", "domain", "plumbing"}},
 	"commands": {[]string{"cmd/*"}, []string{"wire", "domain", "plumbing", "adapters", "services"}},
 }
 

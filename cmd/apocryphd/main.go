@@ -16,6 +16,7 @@ type cli struct {
 	Egress     egressCmd     `cmd:"" help:"Count what apps' pods on this machine send outside of the cluster."`
 	Meter      meterCmd      `cmd:"" help:"Write down what apps use."`
 	Invoicer   invoicerCmd   `cmd:"" help:"Claim what is due and watch channels."`
+	Notifier   notifierCmd   `cmd:"" help:"Tell publishers' webhooks what becomes of their apps."`
 	Doctor     doctorCmd     `cmd:"" help:"Look whether the cluster, the chain and the enclave are what the others take them for."`
 	Probe      probeCmd      `cmd:"" help:"Try one thing in a pod of the doctor's." hidden:""`
 

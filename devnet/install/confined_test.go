@@ -178,7 +178,7 @@ func TestTheProvidersPodsHaveNoMoreThanTheyNeed(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"controller", "doctor", "doctor-test", "egress", "facade", "gateway", "imagestore", "invoicer", "keeper", "logstore", "meter"}; !slices.Equal(names, want) {
+	if want := []string{"controller", "doctor", "doctor-test", "egress", "facade", "gateway", "imagestore", "invoicer", "keeper", "logstore", "meter", "notifier"}; !slices.Equal(names, want) {
 		t.Errorf("pods %q, want %q", names, want)
 	}
 }

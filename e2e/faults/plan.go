@@ -110,7 +110,7 @@ func (p plan) String() string {
 
 // services are the provider's processes, by their sub-commands; kill -9 of each but the facade is no matter to a running app.
 func services() []string {
-	return []string{"gateway", "controller", "keeper", "imagestore", "logstore", "meter", "invoicer", "doctor", "facade"}
+	return []string{"gateway", "controller", "keeper", "imagestore", "logstore", "meter", "invoicer", "notifier", "doctor", "facade"}
 }
 
 // machines are the processes below, by their names in the devnet.

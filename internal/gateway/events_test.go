@@ -83,6 +83,8 @@ func TestWhatAnAppSaysIsTold(t *testing.T) {
 		"resumed":         {v1alpha1.ConditionFunded, v1alpha1.ReasonFunded, "", metav1.ConditionTrue, "funded: the channel pays for what runs"},
 		"what blocks it":  {v1alpha1.ConditionReady, "Blocked", "web: it exited", metav1.ConditionFalse, "unready: not every service is ready: web: it exited"},
 		"settled":         {v1alpha1.ConditionSettled, "Settled", "", metav1.ConditionTrue, "settled: the final bill is on chain"},
+		"a webhook":       {v1alpha1.ConditionNotified, v1alpha1.ReasonDelivered, "x", metav1.ConditionTrue, "webhook: the webhook takes what it is told"},
+		"a dead webhook":  {v1alpha1.ConditionNotified, v1alpha1.ReasonRetrying, "the webhook at a.example answered 500", metav1.ConditionFalse, "webhook! the webhook does not take what it is told: the webhook at a.example answered 500"},
 		"not yet stopped": {v1alpha1.ConditionStopped, "Running", "", metav1.ConditionFalse, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

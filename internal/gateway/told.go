@@ -171,6 +171,10 @@ func tellCondition(c metav1.Condition) said {
 			metav1.ConditionTrue:  {kind: "ready", message: "every service is ready"},
 			metav1.ConditionFalse: {"unready", "not every service is ready", false},
 		},
+		v1alpha1.ConditionNotified: {
+			metav1.ConditionTrue:  {kind: "webhook", message: "the webhook takes what it is told"},
+			metav1.ConditionFalse: {"webhook", "the webhook does not take what it is told", true},
+		},
 		v1alpha1.ConditionStopped: {metav1.ConditionTrue: {kind: "stopped", message: "no pod is left"}},
 		v1alpha1.ConditionSettled: {metav1.ConditionTrue: {kind: "settled", message: "the final bill is on chain"}},
 	}[c.Type][c.Status]
