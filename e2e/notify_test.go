@@ -29,9 +29,11 @@ import (
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/apocryph/apocryph/api/v1alpha1"
 	"github.com/apocryph/apocryph/e2e/bed"
 )
 
@@ -51,7 +53,7 @@ func TestAWebhookIsTold(t *testing.T) {
 	file := p.Write("compose.yaml", bed.ProbeFileWith(crasher)+"x-apocryph: {notify: \"https://"+hookAddress+hookPath+"\"}\n")
 
 	t.Log("a service crashes, and funds are low from the start: it is told where to, and of both")
-	p.Run("deploy", file, "--name", "told", "--for", "45s", "--wait", "1s", "--yes")
+	p.Run("deploy", file, "--name", "told", "--for", "10m", "--wait", "1s", "--yes")
 	var app bed.Deployed
 	p.MustJSON(&app, "status", "told")
 	told := func(kind, more, message string) {
@@ -66,6 +68,7 @@ func TestAWebhookIsTold(t *testing.T) {
 	}
 
 	t.Log("they run out, and it sleeps")
+	exhaust(t, d, app.App)
 	told("app.funds.exhausted", `"reason":"Exhausted"`, "the funds are used up, and the app sleeps: apocryph channel deposit; [^\"]*")
 
 	t.Log("a deposit wakes it")
@@ -85,6 +88,20 @@ func TestAWebhookIsTold(t *testing.T) {
 	if twice := hook.twice(); len(twice) > 0 {
 		t.Errorf("told twice: %v", twice)
 	}
+}
+
+// exhaust says that an app's funds are used up. What is deposited lasts for ten minutes at least, which nobody waits for here; once it was said,
+// the invoicer says so too until there is enough for another ten.
+func exhaust(t *testing.T, d *bed.Devnet, id string) {
+	t.Helper()
+	bed.Eventually(t, "it is said", func() error {
+		app := d.Apps(t)[id]
+		before := app.DeepCopy()
+		meta.SetStatusCondition(&app.Status.Conditions, metav1.Condition{
+			Type: v1alpha1.ConditionFunded, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonExhausted, Message: "by a test", ObservedGeneration: app.Generation,
+		})
+		return d.Kube.Status().Patch(t.Context(), &app, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	})
 }
 
 // webhook is one that lies outside of the cluster, on this machine.

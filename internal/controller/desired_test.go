@@ -131,3 +131,20 @@ func render(t *testing.T, m *manifestv1.Manifest, cfg controller.Config) []byte 
 	}
 	return bytes.Join(all, []byte("---\n"))
 }
+
+// A webhook shapes nothing that runs: an order that changes nothing else restarts nothing, and no object has it.
+func TestAWebhookIsInNoObject(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/one-service.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := parse(t, archive.Files[0].Data)
+	before := render(t, m, config())
+	m.Notify = &manifestv1.Notify{Webhook: "https://hooks.example.com/T0K3N", Salt: make([]byte, 16)}
+	if err := manifest.Validate(m); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(before), string(render(t, m, config()))); diff != "" {
+		t.Errorf("with a webhook (-without +with):\n%s", diff)
+	}
+}

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -643,5 +645,43 @@ func TestWordsAreBounded(t *testing.T) {
 		if len(n.text) > maxText+len("…") || strings.Contains(n.text, "\n") {
 			t.Errorf("%d bytes: %q", len(n.text), n.text)
 		}
+	}
+}
+
+// The whole way, with a webhook that is down at first and one that is not public.
+func TestOverARealConnection(t *testing.T) {
+	var up atomic.Bool
+	var got []string
+	r := newReceiver(t, func(rw http.ResponseWriter, req *http.Request) {
+		if !up.Load() {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		body, _ := io.ReadAll(req.Body)
+		got = append(got, req.Header.Get("Webhook-Id")+" "+string(body))
+	})
+	w := newWorld(t)
+	w.r.caller = r.courier
+	w.order(r.hook())
+	w.look()
+	w.says("False Retrying: the webhook at 127.0.0.1 answered 503; app.webhook.set was tried 1 times, last at ")
+	up.Store(true)
+	w.pass(time.Minute)
+	w.says("True Delivered: the webhook at 127.0.0.1 took app.webhook.set at ")
+	w.service("web", "it exited with code 1", 0)
+	w.look()
+	messages := w.app().Status.Notify.Messages
+	want := messages[len(messages)-1].ID + ` {"type":"app.service.crashing","timestamp":"2023-11-14T23:14:20Z","data":{"app":"app","name":"shop","service":"web",` +
+		`"reason":"Crashing","message":"service web crashes again and again: it exited with code 1, restarted 4 times; see apocryph logs"}}`
+	if len(got) != 2 || got[1] != want {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+
+	w.r.caller = newCourier(Config{Ports: r.guard.ports, Roots: r.roots})
+	w.funds(v1alpha1.ReasonLow)
+	w.look()
+	w.says("False GivenUp: the webhook at 127.0.0.1 is not called: its address is not public, or its port is not one that the provider calls; app.funds.low was tried 1 times, ")
+	if len(got) != 2 {
+		t.Errorf("it was called: %s", got[2])
 	}
 }
