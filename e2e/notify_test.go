@@ -54,6 +54,7 @@ func TestAWebhookIsTold(t *testing.T) {
 
 	t.Log("a service crashes, and funds are low from the start: it is told where to, and of both")
 	p.Run("deploy", file, "--name", "told", "--for", "10m", "--wait", "1s", "--yes")
+	defer p.Run("stop", "told", "--yes")
 	var app bed.Deployed
 	p.MustJSON(&app, "status", "told")
 	told := func(kind, more, message string) {
@@ -72,7 +73,7 @@ func TestAWebhookIsTold(t *testing.T) {
 	told("app.funds.exhausted", `"reason":"Exhausted"`, "the funds are used up, and the app sleeps: apocryph channel deposit; [^\"]*")
 
 	t.Log("a deposit wakes it")
-	p.Must("channel", "deposit", "told", "0.1", "--yes")
+	p.Must("channel", "deposit", "told", "0.1")
 	told("app.funds.funded", `"reason":"Funded"`, "the channel pays for what runs")
 
 	t.Log("a webhook that refuses is not called again, and that is said")
