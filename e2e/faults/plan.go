@@ -154,7 +154,7 @@ func catalogue() []fault {
 }
 
 // stride leads through the catalogue so that neighbours, which are alike, do not follow each other. It has no divisor in common with its length.
-const stride = 7
+const stride = 8
 
 // draw draws a batch.
 func draw(seed uint64, runs int) plan {
