@@ -27,6 +27,7 @@ type book struct {
 	// since is the last reading of reporters that had begun when the account was read.
 	since uint64
 
+	opened time.Time
 	// stop ends the watches, whose context this is.
 	watches context.Context //nolint:containedctx // of goroutines that the book owns
 	stop    context.CancelFunc

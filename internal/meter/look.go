@@ -40,9 +40,11 @@ func (m *Meter) keep(ctx context.Context, name string) {
 		return
 	}
 	again := retry
-	if apierrors.IsConflict(err) { // somebody else wrote, which is no failure
+	switch {
+	case apierrors.IsConflict(err): // somebody else wrote, which is no failure
 		again = gather
-	} else {
+	case apierrors.IsForbidden(err) && time.Since(b.opened) < attention: // its namespace is there, and the rights in it are yet to come
+	default:
 		m.log.Warn("account not kept", "app", name, "error", err)
 	}
 	b.account = nil

@@ -141,7 +141,7 @@ func (m *Meter) learn(ctx context.Context, app *v1alpha1.App, due bool) bool {
 	m.mu.Lock()
 	b := m.books[app.Name]
 	if b == nil {
-		b = &book{}
+		b = &book{opened: time.Now()}
 		b.watches, b.stop = context.WithCancel(ctx)
 		m.books[app.Name] = b
 	}
@@ -181,16 +181,18 @@ func accountable(app *v1alpha1.App) bool {
 
 // listen follows heartbeats until ctx ends, however long accounts take, and has apps looked at whose pods wait for what their machine's agent says.
 func (m *Meter) listen(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+	beats, waits := time.NewTicker(lookEvery), time.NewTicker(askEvery)
+	defer beats.Stop()
+	defer waits.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-beats.C:
 			if err := m.hear(ctx); err != nil && ctx.Err() == nil {
 				m.log.Warn("heartbeats not heard", "error", err)
 			}
+		case <-waits.C:
 			if err := m.lookAtTraffic(ctx); err != nil && ctx.Err() == nil {
 				m.log.Warn("reporters not read", "error", err)
 			}

@@ -16,6 +16,9 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 )
 
+// askEvery is how often reporters are read while some pod waits for what they say.
+const askEvery = time.Second
+
 // keepTraffic is how long a Traffic is kept whose reporter is silent, by our clock. A reporter that lives after all starts its counters at zero.
 const keepTraffic = time.Hour
 
