@@ -44,6 +44,7 @@ func (m *Meter) keep(ctx context.Context, name string) {
 	case apierrors.IsConflict(err): // somebody else wrote, which is no failure
 		again = gather
 	case apierrors.IsForbidden(err) && time.Since(b.opened) < attention: // its namespace is there, and the rights in it are yet to come
+		again = 5 * gather
 	default:
 		m.log.Warn("account not kept", "app", name, "error", err)
 	}
