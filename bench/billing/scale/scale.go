@@ -143,7 +143,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	few, err := b.few(ctx)
+	few, err := b.few(ctx, seen)
 	if err != nil {
 		return err
 	}
@@ -264,7 +264,7 @@ func (b *bench) catchUp(ctx context.Context) (row, error) {
 }
 
 // few is the part with few apps. The others go on beside it, unchanged.
-func (b *bench) few(ctx context.Context) (row, error) {
+func (b *bench) few(ctx context.Context, seen *record) (row, error) {
 	w, err := newWorld(ctx, b.plane, b.Apps, fewApps)
 	if err != nil {
 		return row{}, err
@@ -278,7 +278,7 @@ func (b *bench) few(ctx context.Context) (row, error) {
 		return row{}, ctx.Err()
 	case <-time.After(b.Tick + 5*time.Second): // by when the meter has heard of them
 	}
-	return b.stretch(ctx, fmt.Sprintf("%d apps", fewApps), b.Period/2, nil)
+	return b.stretch(ctx, fmt.Sprintf("%d apps", fewApps), b.Period/2, seen)
 }
 
 // table prints everything.
