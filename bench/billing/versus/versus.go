@@ -13,9 +13,10 @@
 // other leaves out pods that do not run, as the National Research Platform's accounting does (sum_over_time((kube_pod_container_resource_requests
 // * on(namespace, pod) group_left() max by(namespace, pod) (kube_pod_status_phase{phase="Running"} == 1))[1d:5m])).
 //
-// Measured with 108 pods on two processors that others kept busy, over six minutes (half of the pods lived for less than 90 s): the meter was off by
-// 0; all samples by +60 % every 15 s and +66 % every 60 s (they count what has ended and is not deleted yet); those of running pods by +8.5 % and
-// +6.4 %, the worst app's bill by +14 % and +17 %, and 5 and 20 pods were never seen.
+// Measured with 248 pods on two processors with nothing beside it, over six minutes (half of the pods lived for less than 32 s): the meter was off by
+// 0; all samples by +41 % every 15 s and every 60 s (they count what has ended and is not deleted yet); those of running pods by +33 % and
+// +46 % (a sample stands for 15 or 60 seconds, of which a short life has few), the worst app's bill by +74 % and +77 %, and 27 and 135 pods were
+// never seen.
 //
 // It needs Linux, root, apt (Prometheus is Debian's, downloaded below build/, not installed) and the devnet of this checkout: make devnet. What it
 // starts listens on loopback and ends with it.
