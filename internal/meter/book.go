@@ -20,14 +20,15 @@ import (
 	"github.com/apocryph/apocryph/api/v1alpha1"
 )
 
-// book is what the meter has at hand of one app. Its account and since are the worker's whose turn it is, and the rest has a lock.
+// book is what the meter has at hand of one app. Its account, since and warned are the worker's whose turn it is, and what follows mu has a lock.
 type book struct {
 	// account is as it was last read or written, but for what was forgotten since; nil if it is to be read.
 	account *v1alpha1.Usage
 	// since is the last reading of reporters that had begun when the account was read.
 	since uint64
 
-	opened time.Time
+	// opened is when there first was one, warned when it was last said that it can't be kept; zero if it can.
+	opened, warned time.Time
 	// stop ends the watches, whose context this is.
 	watches context.Context //nolint:containedctx // of goroutines that the book owns
 	stop    context.CancelFunc

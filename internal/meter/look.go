@@ -37,6 +37,7 @@ func (m *Meter) keep(ctx context.Context, name string) {
 		return
 	}
 	if err == nil || ctx.Err() != nil {
+		b.warned = time.Time{}
 		return
 	}
 	again := retry
@@ -45,8 +46,9 @@ func (m *Meter) keep(ctx context.Context, name string) {
 		again = gather
 	case apierrors.IsForbidden(err) && time.Since(b.opened) < attention: // its namespace is there, and the rights in it are yet to come
 		again = 5 * gather
-	default:
+	case time.Since(b.warned) > warnEvery:
 		m.log.Warn("account not kept", "app", name, "error", err)
+		b.warned = time.Now()
 	}
 	b.account = nil
 	m.again(name, b, again)

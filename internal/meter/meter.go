@@ -28,6 +28,8 @@ const (
 	gather = 200 * time.Millisecond
 	// retry is when an app is looked at again that could not be, or whose watch ended at once.
 	retry = 5 * time.Second
+	// warnEvery is how often it is said of an app that its account can't be kept.
+	warnEvery = 10 * time.Minute
 	// apart is how far apart apps are looked at in a tick, or closer if that is too short for all.
 	apart = 20 * time.Millisecond
 )
@@ -184,6 +186,7 @@ func (m *Meter) listen(ctx context.Context) {
 	beats, waits := time.NewTicker(lookEvery), time.NewTicker(askEvery)
 	defer beats.Stop()
 	defer waits.Stop()
+	unread := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -193,9 +196,11 @@ func (m *Meter) listen(ctx context.Context) {
 				m.log.Warn("heartbeats not heard", "error", err)
 			}
 		case <-waits.C:
-			if err := m.lookAtTraffic(ctx); err != nil && ctx.Err() == nil {
+			err := m.lookAtTraffic(ctx)
+			if err != nil && ctx.Err() == nil && !unread {
 				m.log.Warn("reporters not read", "error", err)
 			}
+			unread = err != nil
 		}
 	}
 }
