@@ -14,41 +14,42 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
 )
 
-// book is what the meter has at hand of one app. Its account, since and warned are the worker's whose turn it is, and what follows mu has a lock.
+// book is what the meter has at hand of one app. Its account, since, warned and failures are the worker's whose turn it is, and what follows mu has a lock.
 type book struct {
 	// account is as it was last read or written, but for what was forgotten since; nil if it is to be read.
 	account *v1alpha1.Usage
 	// since is the last reading of reporters that had begun when the account was read.
 	since uint64
 
+	uid types.UID // the App's
 	// opened is when there first was one, warned when it was last said that it can't be kept; zero if it can.
 	opened, warned time.Time
-	// stop ends the watches, whose context this is.
-	watches context.Context //nolint:containedctx // of goroutines that the book owns
-	stop    context.CancelFunc
+	failures       int // looks on end that failed
+	// stop ends the watches, whose context watches is; running is the meter's.
+	running, watches context.Context //nolint:containedctx // of goroutines that the book owns
+	stop             context.CancelFunc
 
 	mu           sync.Mutex
 	app          facts
 	whole        bool // all there is must be listed
-	pods, claims told
+	pods, claims *told
 }
 
 // facts are what counts of an App here. None of them is ever taken back.
 type facts struct {
-	uid types.UID
 	// stopped says that no pod will be made any more, ended that the app's namespace is gone.
 	stopped, ended bool
 }
 
 func factsOf(app *v1alpha1.App) facts {
 	return facts{
-		uid:     app.UID,
 		stopped: app.Status.EndReason != "" && meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionStopped),
 		ended:   app.Status.Phase == v1alpha1.PhaseEnded,
 	}
@@ -93,13 +94,38 @@ func (b *book) again(o Observed, s v1alpha1.UsageStatus, release []types.UID) bo
 func (b *book) watched() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.pods.watched || b.claims.watched
+	return b.pods.watched && b.claims.watched
+}
+
+// newBook is of an app of which nothing is known, for as long as running.
+func newBook(running context.Context, uid types.UID) *book {
+	b := &book{uid: uid, opened: time.Now(), running: running, pods: &told{}, claims: &told{}}
+	b.watches, b.stop = context.WithCancel(running)
+	return b
+}
+
+// close ends its watches.
+func (b *book) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop()
+}
+
+// unhear drops all news, and ends the watches that may have more: there is nothing that they could be about.
+func (b *book) unhear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop()
+	b.watches, b.stop = context.WithCancel(b.running)
+	b.pods, b.claims = &told{}, &told{}
 }
 
 // told is what a watch told of one kind since it was last listed. What is older than that list is passed over: the account may have forgotten what
 // it is about.
 type told struct {
 	watched bool
+	// short is how many watches on end ended at once.
+	short   int
 	listed  string
 	changed map[types.UID]client.Object
 	gone    map[types.UID]string
@@ -196,7 +222,7 @@ func (m *Meter) watchApps(ctx context.Context, listed *v1alpha1.AppList) {
 	}
 	m.watched = true
 	m.all.Go(func() {
-		m.watch(ctx, &v1alpha1.AppList{}, m.namespace, listed.ResourceVersion, func(e watch.Event) {
+		_ = m.watch(ctx, &v1alpha1.AppList{}, m.namespace, listed.ResourceVersion, func(e watch.Event) {
 			app, ok := e.Object.(*v1alpha1.App)
 			switch {
 			case !ok:
@@ -212,20 +238,20 @@ func (m *Meter) watchApps(ctx context.Context, listed *v1alpha1.AppList) {
 	})
 }
 
-// watch passes on what changes in a namespace until the watch ends.
-func (m *Meter) watch(ctx context.Context, kind client.ObjectList, namespace, from string, tell func(watch.Event)) {
+// watch passes on what changes in a namespace until the watch ends, and returns why there was none.
+func (m *Meter) watch(ctx context.Context, kind client.ObjectList, namespace, from string, tell func(watch.Event)) error {
 	w, err := m.client.Watch(ctx, kind, client.InNamespace(namespace), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: from}})
 	if err != nil {
-		return // what is listed next begins another
+		return err
 	}
 	defer w.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case e, ok := <-w.ResultChan():
 			if !ok || e.Type == watch.Error {
-				return
+				return nil
 			}
 			tell(e)
 		}
@@ -238,23 +264,35 @@ func (m *Meter) follow(name string, b *book, t *told, kind client.ObjectList) {
 		return
 	}
 	t.watched = true
-	from, began := t.listed, time.Now()
+	ctx, from, began := b.watches, t.listed, time.Now()
 	m.all.Go(func() {
-		m.watch(b.watches, kind, v1alpha1.Namespace(name), from, func(e watch.Event) {
+		err := m.watch(ctx, kind, v1alpha1.Namespace(name), from, func(e watch.Event) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			if t.hear(e) {
 				m.queue.AddAfter(name, gather)
 			}
 		})
-		// What it missed since is for a list to tell.
+		if ctx.Err() != nil {
+			return
+		}
+		// What it missed since is for a list to tell: soon, but not for all apps at once if it was the API server that ended.
 		b.mu.Lock()
 		t.watched = false
-		b.mu.Unlock()
-		if time.Since(began) < retry {
-			m.again(name, b, retry)
-		} else {
-			m.again(name, b, gather)
+		again := wait.Jitter(gather, manyTimes)
+		if t.short++; time.Since(began) > retry {
+			t.short = 0
 		}
+		if t.short > 0 {
+			again = backOff(t.short)
+		}
+		if t.short == 1 && err != nil {
+			m.log.Warn("what changes is not told, so it is listed", "app", name, "error", err)
+		}
+		b.mu.Unlock()
+		m.again(name, b, again)
 	})
 }
+
+// backOff is when to try again what failed so many times.
+func backOff(times int) time.Duration { return min(retry<<min(times-1, 4), time.Minute) }

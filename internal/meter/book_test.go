@@ -4,6 +4,7 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"testing"
@@ -13,7 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -42,7 +45,7 @@ func TestNewsThatAreOlderThanAListAreNone(t *testing.T) {
 		"a bookmark tells of no pod":   {listed: "1", after: []watch.Event{event(watch.Bookmark, "", 9)}},
 		"an error says nothing either": {listed: "1", after: []watch.Event{{Type: watch.Error, Object: &metav1.Status{}}}},
 	} {
-		var b book
+		b := newBook(t.Context(), "")
 		for _, e := range c.before {
 			b.pods.hear(e)
 		}
@@ -87,6 +90,15 @@ func TestWhatNewsProve(t *testing.T) {
 	if again, _ := next(s, Observed{Pods: []corev1.Pod{running}}); cmp.Diff(s, again) != "" {
 		t.Errorf("it was told to run once more (-was +is):\n%s", cmp.Diff(s, again))
 	}
+	less := *running.DeepCopy()
+	less.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse("500m")
+	if lower, _ := next(s, Observed{Pods: []corev1.Pod{less}}); lower.Open[0].MilliCPU != 500 || lower.Open[0].AccruedTo != nil {
+		t.Errorf("its reservation fell: %+v", lower)
+	}
+	less.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse("2")
+	if same, _ := next(s, Observed{Pods: []corev1.Pod{less}}); cmp.Diff(s, same) != "" {
+		t.Errorf("its reservation rose (-was +is):\n%s", cmp.Diff(s, same))
+	}
 	other := running
 	other.UID = "other"
 	both, _ := next(s, Observed{Pods: []corev1.Pod{other}})
@@ -103,6 +115,11 @@ func TestWhatNewsProve(t *testing.T) {
 	gone, _ := next(closed, Observed{Gone: []types.UID{"pod", "other"}})
 	if len(gone.Open)+len(gone.ClosedUIDs) != 0 || gone.Totals.CPUMilliSeconds != "49000" {
 		t.Errorf("two pods that are gone: %+v", gone)
+	}
+	deleted := corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{UID: "v", Finalizers: []string{v1alpha1.FinalizerMeter}, DeletionTimestamp: new(seconds(60))}}
+	unknown := Observed{Claims: []corev1.PersistentVolumeClaim{deleted}}
+	if s, release := next(gone, unknown); len(release) > 0 || !undecided(unknown, s, release) {
+		t.Errorf("a volume that the account does not know is let go by hearsay: %+v, %v", s, release)
 	}
 	if s, _ := next(gone, Observed{Stopped: true, Reports: Reports{Whole: true}}); s.Final {
 		t.Error("final by hearsay")
@@ -139,7 +156,7 @@ func TestAWatchThatBreaksIsMadeUpForByAList(t *testing.T) {
 		if got := stored(t, c); got.Totals.CPUMilliSeconds != "49000" {
 			t.Errorf("account is %+v", got)
 		}
-		time.Sleep(2 * retry)
+		time.Sleep(6 * retry)
 		mu.Lock()
 		defer mu.Unlock()
 		if len(broken) != 3 {
@@ -150,4 +167,119 @@ func TestAWatchThatBreaksIsMadeUpForByAList(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// An app's end must not wait for the next tick, whatever goes last.
+func TestAnAccountIsClosedAsSoonAsTheLastIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := theApp()
+		app.Status.EndReason = v1alpha1.EndStoppedByPublisher
+		app.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStopped, Status: metav1.ConditionTrue}}
+		claim := &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "app-a", Name: "v", UID: "v", Finalizers: []string{v1alpha1.FinalizerMeter}},
+			Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+		}
+		c := cluster(interceptor.Funcs{}, app, claim, heartbeat(40), theMachine())
+		m := newMeter(c, 60)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		synctest.Wait()
+		if s := stored(t, c); s.Final || len(s.Open) != 1 {
+			t.Errorf("account is %+v", s)
+		}
+		if err := c.Delete(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * gather)
+		synctest.Wait()
+		if s := stored(t, c); !s.Final {
+			t.Errorf("account is %+v", s)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What was told of a namespace that is gone must not be believed of the one that comes after it.
+func TestANamespaceThatIsGoneEndsItsNews(t *testing.T) {
+	forbidden := false
+	c := cluster(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*corev1.PodList); ok && forbidden {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", nil)
+			}
+			return c.List(ctx, list, opts...)
+		},
+	}, theApp(), thePod(), heartbeat(40), theMachine())
+	m := newMeter(c, 60)
+	if err := m.step(t); err != nil {
+		t.Fatal(err)
+	}
+	b := m.book("a")
+	was := b.pods
+	was.change(thePod())
+	forbidden = true
+	if err := m.step(t); err != nil {
+		t.Fatal(err)
+	}
+	was.change(thePod()) // a watch that is not stopped yet
+	if o := b.news(); !o.empty() || b.watched() {
+		t.Errorf("news are %+v, watched is %v", o, b.watched())
+	}
+}
+
+// An App's facts are never taken back, and those of another of the same name are its own.
+func TestWhatIsLearntOfApps(t *testing.T) {
+	m := newMeter(cluster(interceptor.Funcs{}), 60)
+	app := theApp()
+	learn := func(want bool) *book {
+		t.Helper()
+		if got := m.learn(t.Context(), app, false); got != want {
+			t.Errorf("news: %v, want %v", got, want)
+		}
+		return m.book("a")
+	}
+	first := learn(true)
+	learn(false)
+	app.Status.EndReason = v1alpha1.EndStoppedByPublisher
+	app.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStopped, Status: metav1.ConditionTrue}}
+	learn(true)
+	app.Status = v1alpha1.AppStatus{} // as an older list has it
+	if b := learn(false); !b.app.stopped {
+		t.Error("it was stopped, and is not")
+	}
+	app.UID = "another"
+	if b := learn(true); b == first || b.app.stopped || first.watches.Err() == nil {
+		t.Errorf("another app of the name has the book %+v", b)
+	}
+	m.forget("a")
+}
+
+// The facade may still report what it served of an app that is gone: that is not the next one's who has its name.
+func TestANewAccountOwesNothingOfTheOneBefore(t *testing.T) {
+	c := cluster(interceptor.Funcs{}, theApp(), heartbeat(40), theMachine(), reporter("facade", "", 38, counter("door", "", 100, false)))
+	m := newMeter(c, 60)
+	if err := m.step(t); err != nil {
+		t.Fatal(err)
+	}
+	say(t, c, reporter("facade", "", 52, counter("door", "", 107, false)))
+	if _, err := m.readTraffic(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.step(t); err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, c).Totals.EgressBytes; got != "7" {
+		t.Errorf("%q bytes are billed, want 7", got)
+	}
+	former := &v1alpha1.Usage{}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(theApp()), former); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.usage(t.Context(), "a", "another"); !errors.Is(err, errFormer) {
+		t.Errorf("the account of %s is another's: %v", former.OwnerReferences[0].UID, err)
+	}
 }

@@ -32,6 +32,9 @@ var Follows = follows
 // Book is book.
 type Book = book
 
+// NewBook is newBook.
+var NewBook = newBook
+
 // Hear is what a watch tells.
 func (b *book) Hear(e watch.Event) {
 	if _, ok := e.Object.(*corev1.Pod); ok {

@@ -25,6 +25,9 @@ import (
 // errUnheard says that no heartbeat could be read for a while, so that an end could not be told from a clock that jumped.
 var errUnheard = errors.New("machines' heartbeats are unknown")
 
+// errFormer says that there still is the account of an app that had the name before.
+var errFormer = errors.New("the account of an app of the same name is not gone yet")
+
 // keep brings one account up to date; if that fails, all there is of the app is looked at again, and nothing is lost meanwhile.
 func (m *Meter) keep(ctx context.Context, name string) {
 	b := m.book(name)
@@ -34,13 +37,16 @@ func (m *Meter) keep(ctx context.Context, name string) {
 	err := m.look(ctx, name, b)
 	if m.book(name) != b { // the app went meanwhile
 		m.gauges.forget(name)
+		m.traffic.wait(name, false)
 		return
 	}
 	if err == nil || ctx.Err() != nil {
-		b.warned = time.Time{}
+		b.failures, b.warned = 0, time.Time{}
 		return
 	}
-	again := retry
+	m.traffic.wait(name, false)
+	b.failures++
+	again := backOff(b.failures)
 	switch {
 	case apierrors.IsConflict(err): // somebody else wrote, which is no failure
 		again = gather
@@ -70,18 +76,18 @@ func (m *Meter) look(ctx context.Context, name string, b *book) error {
 	b.whole = false
 	b.mu.Unlock()
 	if b.account != nil && b.account.Status.Final && app.ended {
-		b.stop()
+		b.close()
 		return nil // its namespace is gone
-	}
-	// The account is read before what it is about: a UID that it holds and that is not seen then is gone.
-	if whole {
-		if err := m.read(ctx, name, b, app.uid); err != nil || b.account == nil {
-			return err
-		}
 	}
 	heard, fresh := m.pulse.latest(m.now())
 	if !fresh {
 		return errUnheard
+	}
+	// The account is read before what it is about: a UID that it holds and that is not seen then is gone.
+	if whole {
+		if err := m.read(ctx, name, b); err != nil || b.account == nil {
+			return err
+		}
 	}
 	var seen Observed
 	var err error
@@ -112,15 +118,31 @@ func (m *Meter) look(ctx context.Context, name string, b *book) error {
 		return err
 	}
 	m.traffic.wait(name, b.again(seen, next, release))
-	if whole && !b.watched() && !next.Final {
+	switch {
+	case whole && !b.watched() && !next.Final:
 		m.again(name, b, retry) // its namespace is yet to come
+	case !whole && (undecided(seen, next, release) || app.stopped && len(next.Open)+len(next.ClosedUIDs) == 0):
+		m.again(name, b, gather) // what news can't decide
 	}
 	return m.letGo(ctx, seen, release)
 }
 
+// undecided reports whether there are news of something that is being deleted and that the account does not know: it may have been written by somebody
+// else since it was read.
+func undecided(o Observed, s v1alpha1.UsageStatus, release []types.UID) bool {
+	for obj := range o.objects() {
+		known := func(in v1alpha1.Interval) bool { return in.UID == string(obj.GetUID()) }
+		if guarded(obj) && !obj.GetDeletionTimestamp().IsZero() && !slices.Contains(release, obj.GetUID()) &&
+			!slices.ContainsFunc(s.Open, known) && !slices.Contains(s.ClosedUIDs, string(obj.GetUID())) {
+			return true
+		}
+	}
+	return false
+}
+
 // read reads an app's account.
-func (m *Meter) read(ctx context.Context, name string, b *book, app types.UID) error {
-	u, err := m.usage(ctx, name, app)
+func (m *Meter) read(ctx context.Context, name string, b *book) error {
+	u, err := m.usage(ctx, name, b.uid)
 	if err != nil || u == nil {
 		b.account = nil
 		return err
@@ -161,6 +183,9 @@ func (m *Meter) usage(ctx context.Context, name string, uid types.UID) (*v1alpha
 	key := client.ObjectKey{Namespace: m.namespace, Name: name}
 	u := &v1alpha1.Usage{}
 	err := m.client.Get(ctx, key, u)
+	if err == nil && len(u.OwnerReferences) > 0 && u.OwnerReferences[0].UID != uid {
+		return nil, errFormer
+	}
 	if !apierrors.IsNotFound(err) {
 		return u, err
 	}
@@ -173,6 +198,15 @@ func (m *Meter) usage(ctx context.Context, name string, uid types.UID) (*v1alpha
 	if err := m.client.Create(ctx, u); err != nil {
 		return nil, fmt.Errorf("opening the account: %w", err)
 	}
+	// What front doors counted before is that of an app that had the name before.
+	if _, err := m.readTraffic(ctx); err != nil {
+		return nil, err
+	}
+	if u.Status.Counters = m.traffic.doors(name); len(u.Status.Counters) > 0 {
+		if err := m.client.Status().Update(ctx, u); err != nil {
+			return nil, fmt.Errorf("opening the account: %w", err)
+		}
+	}
 	return u, nil
 }
 
@@ -184,6 +218,7 @@ func (m *Meter) observe(ctx context.Context, name string, b *book) (Observed, er
 	for _, list := range []client.ObjectList{&pods, &claims} {
 		err := m.client.List(ctx, list, in)
 		if apierrors.IsForbidden(err) && m.hasNoNamespace(ctx, name) {
+			b.unhear()
 			return Observed{}, nil
 		}
 		if err != nil {
@@ -194,8 +229,8 @@ func (m *Meter) observe(ctx context.Context, name string, b *book) (Observed, er
 	defer b.mu.Unlock()
 	b.pods.list(pods.ResourceVersion)
 	b.claims.list(claims.ResourceVersion)
-	m.follow(name, b, &b.pods, &corev1.PodList{})
-	m.follow(name, b, &b.claims, &corev1.PersistentVolumeClaimList{})
+	m.follow(name, b, b.pods, &corev1.PodList{})
+	m.follow(name, b, b.claims, &corev1.PersistentVolumeClaimList{})
 	return Observed{Pods: pods.Items, Claims: claims.Items}, nil
 }
 

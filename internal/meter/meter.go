@@ -28,6 +28,8 @@ const (
 	gather = 200 * time.Millisecond
 	// retry is when an app is looked at again that could not be, or whose watch ended at once.
 	retry = 5 * time.Second
+	// manyTimes is how much later than gather what many apps have to do at once may be.
+	manyTimes = 20
 	// warnEvery is how often it is said of an app that its account can't be kept.
 	warnEvery = 10 * time.Minute
 	// apart is how far apart apps are looked at in a tick, or closer if that is too short for all.
@@ -142,16 +144,21 @@ func (m *Meter) known() map[string]bool {
 func (m *Meter) learn(ctx context.Context, app *v1alpha1.App, due bool) bool {
 	m.mu.Lock()
 	b := m.books[app.Name]
-	if b == nil {
-		b = &book{opened: time.Now()}
-		b.watches, b.stop = context.WithCancel(ctx)
+	if b != nil && b.uid != app.UID { // it has the name of one that is gone
+		b.close()
+		b = nil
+	}
+	first := b == nil
+	if first {
+		b = newBook(ctx, app.UID)
 		m.books[app.Name] = b
 	}
 	m.mu.Unlock()
+	is := factsOf(app)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	is := factsOf(app)
-	news := b.app != is
+	is.stopped, is.ended = is.stopped || b.app.stopped, is.ended || b.app.ended // what says otherwise is older
+	news := first || b.app != is
 	b.app, b.whole = is, b.whole || news || due
 	return news
 }
@@ -163,7 +170,7 @@ func (m *Meter) forget(name string) {
 	delete(m.books, name)
 	m.mu.Unlock()
 	if b != nil {
-		b.stop()
+		b.close()
 	}
 	m.gauges.forget(name)
 	m.traffic.wait(name, false)

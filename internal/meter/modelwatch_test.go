@@ -3,6 +3,7 @@
 package meter_test
 
 import (
+	"context"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -104,5 +105,5 @@ func (m *model) read(p *process) {
 
 // forgets is what a meter does that is started anew.
 func (p *process) forgets() {
-	*p = process{pulse: &meter.Pulse{}, book: &meter.Book{}, heard: -1}
+	*p = process{pulse: &meter.Pulse{}, book: meter.NewBook(context.Background(), ""), heard: -1}
 }

@@ -38,8 +38,8 @@ const (
 type Observed struct {
 	Pods   []corev1.Pod
 	Claims []corev1.PersistentVolumeClaim
-	// Changes says that these are only what changed since all of it was listed, by watches, which may be late. Such news can begin an interval and
-	// end it, but not prove that it goes on; and what is not among them is not gone.
+	// Changes says that these are only what changed since all of it was listed, by watches, which may be late. Such news can begin an interval,
+	// lower its rate and end it, but not prove that it goes on; and what is not among them is not gone.
 	Changes bool
 	// Gone are those that watches told to be gone.
 	Gone []types.UID
@@ -194,7 +194,14 @@ func (a *account) pod(p *corev1.Pod) {
 			upTo = t.ordered // its end is reported when all that it had is taken down, which may be long after it
 		}
 		a.accrue(i, rate, upTo)
+	case i >= 0:
+		a.lower(i, rate)
 	}
+}
+
+// lower lets an interval go on at a lesser rate from what is written down.
+func (a *account) lower(i int, rate usage.Rate) {
+	a.turn(i, least(metered.RateOf(a.status.Open[i]), rate), accrued(&a.status.Open[i]))
 }
 
 // skipSilence leaves out of an interval, which is looked at until some time, what lies before the end of its machine's last long silence and is
@@ -223,6 +230,7 @@ func (a *account) claim(c *corev1.PersistentVolumeClaim) {
 		i = a.open(v1alpha1.Interval{UID: uid, Kind: kindVolume, Name: c.Labels[v1alpha1.LabelVolume], Start: ceil(a.now)}, rate)
 	}
 	switch {
+	case !c.DeletionTimestamp.IsZero() && i < 0 && a.changes: // somebody else may have opened it since the account was read: that is for a list to tell
 	case !c.DeletionTimestamp.IsZero():
 		if i >= 0 {
 			a.skipSilence(i, a.heard.Cluster, c.DeletionTimestamp.Time)
@@ -232,6 +240,8 @@ func (a *account) claim(c *corev1.PersistentVolumeClaim) {
 	case i >= 0 && !a.changes:
 		a.skipSilence(i, a.heard.Cluster, a.heard.Cluster.Beat)
 		a.accrue(i, rate, a.heard.Cluster.upTo())
+	case i >= 0:
+		a.lower(i, rate)
 	}
 }
 
@@ -258,8 +268,7 @@ func (a *account) open(in v1alpha1.Interval, rate usage.Rate) int {
 // accrue lets an interval be billed up to a time. Nobody records when a rate changed: one that fell counts from what is not written down yet, one
 // that rose from now, and the time between is free.
 func (a *account) accrue(i int, rate usage.Rate, upTo time.Time) {
-	in := &a.status.Open[i]
-	a.turn(i, least(metered.RateOf(*in), rate), accrued(in))
+	a.lower(i, rate)
 	if a.now.Before(upTo) {
 		upTo = a.now
 	}
@@ -294,7 +303,7 @@ func (a *account) turn(i int, rate usage.Rate, from time.Time) {
 // close ends an interval, but never before what was billed already, and adds it to the totals.
 func (a *account) close(i int, rate usage.Rate, end time.Time) {
 	in := &a.status.Open[i]
-	a.turn(i, least(metered.RateOf(*in), rate), accrued(in))
+	a.lower(i, rate)
 	if end.After(accrued(in)) {
 		in.AccruedTo = &metav1.Time{Time: end.Truncate(time.Second)}
 	}

@@ -96,6 +96,19 @@ func (t *traffic) of(app string, since uint64) (Reports, time.Time) {
 	return Reports{Counters: t.byApp[app], Agents: t.agents, Whole: t.number > since}, t.read
 }
 
+// doors is how far the front doors of an app had counted.
+func (t *traffic) doors(app string) []v1alpha1.Counted {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []v1alpha1.Counted
+	for _, c := range t.byApp[app] {
+		if c.PodUID == "" && c.Bytes > 0 {
+			all = append(all, v1alpha1.Counted{Source: c.Source, Bytes: c.Bytes})
+		}
+	}
+	return all
+}
+
 // wait notes whether pods of an app are kept for their counters alone.
 func (t *traffic) wait(app string, waits bool) {
 	t.mu.Lock()
