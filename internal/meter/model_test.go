@@ -186,7 +186,7 @@ func (m *model) event() {
 	case n < 30 && p != nil:
 		m.remove(p)
 	case n < 33 && p != nil:
-		p.evicted = true
+		m.evict(p)
 	case n == 33 && p != nil && !p.loose: // somebody takes the finalizer
 		p.loose, p.api.Finalizers = true, nil
 		p.settle()
@@ -318,7 +318,8 @@ func (m *model) release(p *process, uids []types.UID) error {
 		}
 		for _, l := range m.pods {
 			if l.api.UID == id && l.exists {
-				if l.at != over && l.at != unbound && !l.deleted {
+				// Of a machine that is silent for long, or seems so by its clock, the phase is believed that it told before the end.
+				if l.at != over && l.at != unbound && !l.deleted && (l.early == 0 || !m.loose && !m.off) {
 					return fmt.Errorf("pod %s is released while it lives", id)
 				}
 				l.api.Finalizers = nil

@@ -74,6 +74,7 @@ type life struct {
 	now, before *run
 	deleted     bool
 	evicted     bool
+	early       int64 // when its phase was told before its end, by its machine's clock; 0 if it was not
 
 	made   int64
 	api    corev1.Pod
@@ -255,8 +256,11 @@ func (p *life) tell() {
 		main.LastTerminationState, main.State = main.State, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 	}
 	s.ContainerStatuses = []corev1.ContainerStatus{main}
-	if p.at == over {
+	if p.at == over || p.early != 0 {
 		s.Phase = corev1.PodFailed
+	}
+	if p.early != 0 {
+		s.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, LastTransitionTime: recorded(p.early)}}
 	}
 	p.api.Status = s
 	if p.first >= 0 && !p.known && p.forgotten() {
@@ -295,6 +299,21 @@ func (w *world) remove(p *life) {
 		p.next = min(p.next, w.t+w.span(10))
 	}
 	p.settle()
+}
+
+// evict has a kubelet end a pod. It may tell the phase first, with containers that run, and end them then.
+func (w *world) evict(p *life) {
+	if p.evicted || p.at == unbound || p.at == over {
+		return
+	}
+	p.evicted = true
+	if h := p.host; w.IntN(2) == 0 && h.beat != 0 && !h.lost && w.t >= h.cut && w.t >= h.asleep && p.exists {
+		p.early, p.next = w.t+h.clock, min(p.next, w.t+w.span(10))
+		if p.at != preparing && p.at != working { // nothing runs, or will any more
+			p.finish(w.t, w.t+h.clock)
+		}
+		p.tell()
+	}
 }
 
 // settle makes a pod vanish that is deleted and that nothing holds.

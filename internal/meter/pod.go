@@ -72,7 +72,13 @@ func times(p *corev1.Pod, latest time.Time) podTimes {
 // that it will have, and kills then. If it is quick with that it sends both, the first with containers that run. The second follows at once; but a
 // machine that is gone, or whose Node is, tells nothing more.
 func (t podTimes) untold(m Machine, now time.Time) bool {
-	return t.over && t.running && !m.Beat.IsZero() && now.Sub(m.Beat) <= maxSilence && m.Beat.Sub(t.changed) <= maxSilence
+	switch {
+	case !t.over || !t.running:
+		return false
+	case m.Beat.IsZero(): // not heard of yet, or not any more
+		return now.Sub(t.changed) <= maxSilence
+	}
+	return now.Sub(m.Beat) <= maxSilence && m.Beat.Sub(t.changed) <= maxSilence
 }
 
 func earlier(a, b time.Time) time.Time {

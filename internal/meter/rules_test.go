@@ -145,6 +145,17 @@ func TestAnEvictedPodWhoseEndIsYetToComeIsNotClosed(t *testing.T) {
 		s.billed(100 - 20 - 11)
 		s.written()
 	})
+	t.Run("the machine is not heard yet", func(t *testing.T) {
+		s := begin(t)
+		s.mute = true
+		s.lasts(100)
+		s.is(pod("a", early...))
+		s.lasts(30)
+		s.is(pod("a", ran(10, 98), failed, changed(98)))
+		s.lasts(5)
+		s.billed(98 - 11)
+		s.written()
+	})
 	t.Run("the machine is lost before it comes", func(t *testing.T) {
 		s := begin(t)
 		s.is(pod("a", running(10)))
