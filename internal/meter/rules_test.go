@@ -151,6 +151,9 @@ func TestAnEvictedPodWhoseEndIsYetToComeIsNotClosed(t *testing.T) {
 		s.lasts(100)
 		s.is(pod("a", early...))
 		s.lasts(30)
+		if len(s.pods) == 0 {
+			t.Error("it was let go though its end may come")
+		}
 		s.is(pod("a", ran(10, 98), failed, changed(98)))
 		s.lasts(5)
 		s.billed(98 - 11)
