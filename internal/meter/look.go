@@ -229,8 +229,8 @@ func (m *Meter) observe(ctx context.Context, name string, b *book) (Observed, er
 	defer b.mu.Unlock()
 	b.pods.list(pods.ResourceVersion)
 	b.claims.list(claims.ResourceVersion)
-	m.follow(name, b, b.pods, &corev1.PodList{})
-	m.follow(name, b, b.claims, &corev1.PersistentVolumeClaimList{})
+	m.follow(name, b, b.pods, &corev1.PodList{})                     //nolint:contextcheck // it outlives this look
+	m.follow(name, b, b.claims, &corev1.PersistentVolumeClaimList{}) //nolint:contextcheck // it outlives this look
 	return Observed{Pods: pods.Items, Claims: claims.Items}, nil
 }
 
