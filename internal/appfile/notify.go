@@ -4,7 +4,6 @@ package appfile
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 
 	"github.com/apocryph/apocryph/internal/manifest"
@@ -61,7 +60,7 @@ func webhookHint(err error) string {
 // unreachable says why a host can't be reached from elsewhere, as far as its name or address tells.
 func unreachable(w manifest.Webhook) string {
 	if w.Address.IsValid() {
-		if !isOutside(w.Address.Unmap()) {
+		if !outside.Public(w.Address.Unmap()) {
 			return "the address " + w.Host + " is not a public one"
 		}
 		return ""
@@ -76,13 +75,4 @@ func unreachable(w manifest.Webhook) string {
 		}
 	}
 	return ""
-}
-
-func isOutside(a netip.Addr) bool {
-	for _, b := range outside.Blocks(nil) {
-		if b.Contains(a) {
-			return true
-		}
-	}
-	return false
 }

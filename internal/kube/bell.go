@@ -4,6 +4,7 @@ package kube
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -98,22 +99,31 @@ func (b *Bell) once(ctx context.Context, namespace string, kind client.ObjectLis
 	if !ok {
 		return false
 	}
-	w, err := b.client.Watch(ctx, list, client.InNamespace(namespace))
+	rang := false
+	// Rights may come later, and the listener looks unasked, too.
+	_ = Watch(ctx, b.client, list, func(watch.Event) {
+		rang = true
+		b.ring(namespace)
+	}, client.InNamespace(namespace))
+	return rang
+}
+
+// Watch tells of what changes among objects of a kind until ctx ends or the watch does, and returns an error only if none began.
+func Watch(ctx context.Context, c client.WithWatch, kind client.ObjectList, tell func(watch.Event), opts ...client.ListOption) error {
+	w, err := c.Watch(ctx, kind, opts...)
 	if err != nil {
-		return false // rights may come later, and the listener looks unasked, too
+		return fmt.Errorf("watching %T: %w", kind, err)
 	}
 	defer w.Stop()
-	rang := false
 	for {
 		select {
 		case <-ctx.Done():
-			return rang
+			return nil
 		case e, ok := <-w.ResultChan():
 			if !ok || e.Type == watch.Error {
-				return rang
+				return nil
 			}
-			rang = true
-			b.ring(namespace)
+			tell(e)
 		}
 	}
 }

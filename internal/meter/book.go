@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apocryph/apocryph/api/v1alpha1"
+	"github.com/apocryph/apocryph/internal/kube"
 )
 
 // book is what the meter has at hand of one app. Its account, since, warned and failures are the worker's whose turn it is, and what follows mu has a lock.
@@ -238,24 +239,9 @@ func (m *Meter) watchApps(ctx context.Context, listed *v1alpha1.AppList) {
 	})
 }
 
-// watch passes on what changes in a namespace until the watch ends, and returns why there was none.
-func (m *Meter) watch(ctx context.Context, kind client.ObjectList, namespace, from string, tell func(watch.Event)) error {
-	w, err := m.client.Watch(ctx, kind, client.InNamespace(namespace), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: from}})
-	if err != nil {
-		return err
-	}
-	defer w.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e, ok := <-w.ResultChan():
-			if !ok || e.Type == watch.Error {
-				return nil
-			}
-			tell(e)
-		}
-	}
+// watch tells of what changed in a namespace since a list.
+func (m *Meter) watch(ctx context.Context, kind client.ObjectList, namespace, listed string, tell func(watch.Event)) error {
+	return kube.Watch(ctx, m.client, kind, tell, client.InNamespace(namespace), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: listed}})
 }
 
 // follow watches what was listed of an app, from that list on, unless that is so already. The caller has the book's lock.
@@ -279,11 +265,11 @@ func (m *Meter) follow(name string, b *book, t *told, kind client.ObjectList) {
 		// What it missed since is for a list to tell: soon, but not for all apps at once if it was the API server that ended.
 		b.mu.Lock()
 		t.watched = false
-		again := wait.Jitter(gather, manyTimes)
-		if t.short++; time.Since(began) > retry {
-			t.short = 0
-		}
-		if t.short > 0 {
+		var again time.Duration
+		if time.Since(began) > retry {
+			t.short, again = 0, wait.Jitter(gather, manyTimes)
+		} else {
+			t.short++
 			again = backOff(t.short)
 		}
 		if t.short == 1 && err != nil {

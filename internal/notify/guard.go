@@ -45,7 +45,7 @@ func (g guard) may(at netip.AddrPort) bool {
 	case slices.ContainsFunc(special(), in) || slices.ContainsFunc(g.deny, in):
 		return false
 	}
-	return slices.ContainsFunc(outside.Blocks(nil), func(b outside.Block) bool { return b.Contains(a) })
+	return outside.Public(a)
 }
 
 // special are addresses that lie outside of every cluster, and yet are nobody's: what answers there is not who one means. Teredo and the

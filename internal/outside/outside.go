@@ -66,6 +66,11 @@ func Blocks(deny []netip.Prefix) []Block {
 	return blocks
 }
 
+// Public reports whether an address is in one of Blocks, with nothing denied.
+func Public(a netip.Addr) bool {
+	return slices.ContainsFunc(Blocks(nil), func(b Block) bool { return b.Contains(a) })
+}
+
 func prefixes(all ...string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, p := range all {
